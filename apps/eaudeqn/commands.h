@@ -1,0 +1,27 @@
+// The subcommands: each adds itself to the command line and runs when chosen. One file per subcommand.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <filesystem>
+#include <functional>
+
+#include "deploy/policy.h"
+
+namespace eaudeqn {
+
+// Each registers a subcommand whose callback sets `run` to what main then calls; the result is the exit code.
+using Run = std::function<int()>;
+void add_train(CLI::App& app, Run& run);
+void add_evaluate(CLI::App& app, Run& run);
+void add_inspect(CLI::App& app, Run& run);
+void add_forward(CLI::App& app, Run& run);
+void add_trace(CLI::App& app, Run& run);
+void add_list(CLI::App& app, Run& run);
+
+// The policy of a run directory, or the file itself. Throws Error with advice where there is none.
+std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);
+
+// A metadata entry of a policy. Throws Error::failure naming the file where it is missing.
+std::string metadata(const Policy& policy, const std::string& key, const std::filesystem::path& file);
+
+}  // namespace eaudeqn

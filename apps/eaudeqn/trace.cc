@@ -1,0 +1,64 @@
+// `eaudeqn trace`: an environment under fixed actions, for comparison with other implementations.
+#include "environments/trace.h"
+
+#include <memory>
+
+#include "commands.h"
+#include "core/npy.h"
+#include "eaudeqn/error.h"
+
+namespace eaudeqn {
+namespace {
+
+struct Arguments {
+  std::string environment, actions, initial_state, output;
+  std::uint64_t seed = 1;
+};
+
+void write(const std::filesystem::path& file, const std::string& type, const std::vector<std::size_t>& shape,
+           std::span<const std::byte> data) {
+  write_npy(file, type, shape, data);
+}
+
+int run_trace_command(const Arguments& arguments) {
+  const std::vector<std::int64_t> actions = to_integers(read_npy(arguments.actions), arguments.actions);
+  std::optional<std::vector<double>> initial_state;
+  if (!arguments.initial_state.empty()) {
+    initial_state = to_doubles(read_npy(arguments.initial_state), arguments.initial_state);
+  }
+  const auto environment = make_environment(arguments.environment, arguments.seed);
+  const Trace trace = run_trace(*environment, actions, initial_state);
+  const std::filesystem::path directory(arguments.output);
+  std::error_code code;
+  std::filesystem::create_directories(directory, code);
+  if (code) throw Error::failure(directory.string() + ": cannot be created: " + code.message());
+  const std::vector<std::size_t> steps = {trace.rewards.size()};
+  write(directory / "observations.npy", trace.element_type == ElementType::uint8 ? "u1" : "f4", trace.observation_shape,
+        trace.observations);
+  write(directory / "rewards.npy", "f8", steps, std::as_bytes(std::span(trace.rewards)));
+  write(directory / "terminals.npy", "b1", steps, std::as_bytes(std::span(trace.terminals)));
+  write(directory / "truncations.npy", "b1", steps, std::as_bytes(std::span(trace.truncations)));
+  return 0;
+}
+
+}  // namespace
+
+void add_trace(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand(
+      "trace", "Step an environment with fixed actions until they or the episode end; write observations.npy (one row more "
+               "than rewards.npy), rewards.npy, terminals.npy, truncations.npy.");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("environment", arguments->environment, "See `eaudeqn list environments`")
+      ->required()
+      ->type_name("ENV");
+  command->add_option("--actions", arguments->actions, "Integers; Atari: indices into the minimal action set")
+      ->required()
+      ->type_name("A.npy");
+  command->add_option("--seed", arguments->seed, "Atari: ALE's random_seed");
+  command->add_option("--initial-state", arguments->initial_state, "Replaces the drawn start state (classic: the state)")
+      ->type_name("S.npy");
+  command->add_option("--output", arguments->output, "Directory for the files")->required()->type_name("DIR");
+  command->callback([arguments, &run] { run = [arguments] { return run_trace_command(*arguments); }; });
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,120 @@
+// `eaudeqn train`: which config, where to, and off it goes.
+#include "eaudeqn/train.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "core/files.h"
+#include "eaudeqn/error.h"
+#include "experiment/signals.h"
+
+namespace eaudeqn {
+namespace {
+
+struct Arguments {
+  std::string subject;  // environment, config file or run directory
+  std::string algorithm;
+  std::int64_t seed = -1;
+  std::int64_t steps = -1;
+  std::vector<std::string> settings;
+  std::string output;
+  bool resume = false;
+  int threads = 0;
+  bool quiet = false;
+};
+
+std::vector<std::string> overrides(const Arguments& arguments) {
+  std::vector<std::string> all;
+  if (arguments.seed >= 0) all.push_back(fmt::format("seed={}", arguments.seed));
+  if (arguments.steps >= 0) all.push_back(fmt::format("training.steps={}", arguments.steps));
+  all.insert(all.end(), arguments.settings.begin(), arguments.settings.end());
+  return all;
+}
+
+Config resolve(const Arguments& arguments) {
+  const std::filesystem::path subject(arguments.subject);
+  if (std::filesystem::is_directory(subject) && std::filesystem::exists(subject / "config.toml")) {
+    return load_config(subject / "config.toml", overrides(arguments));
+  }
+  std::vector<std::string> all = overrides(arguments);
+  if (subject.extension() == ".toml") {
+    if (!arguments.algorithm.empty()) {
+      throw Error::usage("--algorithm chooses a built-in config; " + arguments.subject +
+                         " already is one: edit it, or give an environment instead");
+    }
+    return load_config(subject, all);
+  }
+  // An algorithm may name a variant of its config: eaudedqn_small is the file of that name.
+  const std::string name = arguments.algorithm.empty() ? "eaudedqn" : arguments.algorithm;
+  all.insert(all.begin(), "environment=\"" + arguments.subject + "\"");
+  return parse_config(builtin_config(arguments.subject, name), "configs/" + name + ".toml", all);
+}
+
+std::string default_output(const Config& config, const Arguments& arguments) {
+  std::string name = config.environment + "_" + (arguments.algorithm.empty() ? config.algorithm : arguments.algorithm);
+  std::replace(name.begin(), name.end(), '/', '_');
+  return fmt::format("runs/{}_seed{}", name, config.seed);
+}
+
+int run_train(const Arguments& arguments) {
+  const Config config = resolve(arguments);
+  TrainOptions options;
+  const bool is_run = std::filesystem::is_directory(arguments.subject);
+  options.output = !arguments.output.empty() ? arguments.output
+                   : is_run                  ? arguments.subject
+                                             : default_output(config, arguments);
+  options.resume = arguments.resume;
+  options.threads = arguments.threads > 0 ? arguments.threads : default_threads(config);
+  options.quiet = arguments.quiet;
+  if (!options.quiet) {
+    fmt::print(stderr, "{} on {}, seed {}, {} steps, {} thread{} -> {}\n", config.algorithm, config.environment,
+               config.seed, config.training.steps, options.threads, options.threads == 1 ? "" : "s",
+               options.output.string());
+  }
+  return train(config, options) == TrainOutcome::stopped ? kExitStopped : 0;
+}
+
+std::string settings_help() {
+  std::string text = "Settings (--set key=value), with their Atari defaults:\n";
+  for (const ConfigKey& key : config_keys()) {
+    text += fmt::format("  {:<34} {} (default {}{})\n", key.name, key.help, key.default_value,
+                        key.range.empty() ? "" : ", " + key.range);
+  }
+  return text;
+}
+
+}  // namespace
+
+void add_train(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand("train", "Train an agent. Ctrl-C saves and stops (exit code 75); --resume goes on.");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("subject", arguments->subject,
+                      "An environment (atari/Pong, classic/CartPole-v1: see `eaudeqn list environments`), a config file "
+                      "(.toml), or with --resume a run directory")
+      ->required()
+      ->type_name("ENV|CONFIG.toml|RUN");
+  command->add_option("--algorithm", arguments->algorithm,
+                      "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small, "
+                      "eaudedqn_large")
+      ->type_name("NAME");
+  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")->check(CLI::NonNegativeNumber);
+  command->add_option("--steps", arguments->steps, "Environment steps of the whole run (schedules follow it)")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--set", arguments->settings, "Override one setting: --set training.gamma=0.95; see below")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  command->add_option("--output", arguments->output, "Run directory (default runs/ENV_ALGORITHM_seedN)")->type_name("DIR");
+  command->add_flag("--resume", arguments->resume, "Go on from the run directory's newest checkpoint");
+  command->add_option("--threads", arguments->threads, "Threads (default: what pays); results do not depend on it")
+      ->check(CLI::Range(1, 256));
+  command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");
+  command->footer(settings_help());
+  command->callback([arguments, &run] { run = [arguments] { return run_train(*arguments); }; });
+}
+
+}  // namespace eaudeqn

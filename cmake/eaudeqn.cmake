@@ -1,0 +1,20 @@
+# eaudeqn_library(core SOURCES a.cc ... [LINK ...] [TESTS a_test.cc ...]): one static library per folder of src/, and
+# one test program beside it. eaudeqn_<folder> sees include/ and src/.
+add_library(eaudeqn_options INTERFACE)
+target_compile_options(eaudeqn_options INTERFACE -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion
+  $<$<BOOL:${EAUDEQN_WERROR}>:-Werror>
+  # Results must not depend on which expressions a compiler chooses to fuse; kernels fuse explicitly.
+  -ffp-contract=off)
+
+function(eaudeqn_library folder)
+  cmake_parse_arguments(ARG "" "" "SOURCES;LINK;TESTS" ${ARGN})
+  set(target eaudeqn_${folder})
+  add_library(${target} STATIC ${ARG_SOURCES})
+  target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
+  target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE eaudeqn_options)
+  if(EAUDEQN_TESTS AND ARG_TESTS)
+    add_executable(${folder}_test ${ARG_TESTS})
+    target_link_libraries(${folder}_test PRIVATE ${target} eaudeqn_options GTest::gtest_main GTest::gmock)
+    gtest_discover_tests(${folder}_test DISCOVERY_TIMEOUT 60)
+  endif()
+endfunction()

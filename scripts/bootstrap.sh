@@ -1,0 +1,76 @@
+#!/usr/bin/env bash
+# Installs what is missing, and nothing that is there: `bootstrap.sh build` what ./run needs, `bootstrap.sh test` what
+# ./test needs on top. It builds nothing of this project. Called by ./run and ./test; safe to call at any time.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+profile=${1:-build}
+logs=$dependencies/logs
+
+packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcli11-dev libtomlplusplus-dev libfmt-dev
+  nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev)
+case $profile in
+  build) ;;
+  test) packages+=(git libgtest-dev libgmock-dev clang clang-tidy) ;;
+  *) die "bootstrap.sh: unknown profile '$profile'; say build or test" ;;
+esac
+
+# Prints those of its arguments that are not installed.
+missing_packages() {
+  local installed package
+  installed=" $(dpkg-query --show --showformat='${db:Status-Status}=${Package} ' "$@" 2>/dev/null || true) "
+  for package in "$@"; do
+    [[ $installed == *" installed=$package "* ]] || printf '%s\n' "$package"
+  done
+}
+
+install_packages() {
+  if ! command -v dpkg-query >/dev/null; then
+    [[ -f $dependencies/ale/.stamp ]] ||
+      say "this is not Debian or Ubuntu: their packages ${packages[*]} must be there under your system's names"
+    return
+  fi
+  local missing
+  mapfile -t missing < <(missing_packages "${packages[@]}")
+  ((${#missing[@]})) || return 0
+  local install=(apt-get install --yes --no-install-recommends "${missing[@]}")
+  [[ $(id -u) == 0 ]] || die "packages are missing. Install them and run this again:
+  sudo apt-get update && sudo ${install[*]}"
+  export DEBIAN_FRONTEND=noninteractive
+  local advice="look at the log, then run this again; the packages are: ${missing[*]}"
+  logged "$logs/apt_update.log" "reading the package lists" "$advice" apt-get -o DPkg::Lock::Timeout=300 update
+  logged "$logs/apt_install.log" "installing ${#missing[@]} packages: ${missing[*]}" "$advice" \
+    "${install[@]}" -o DPkg::Lock::Timeout=300
+}
+
+install_ale() {
+  local scripts=$root/scripts
+  local key
+  key=$(hash_of "$scripts/fetch_ale.sh" "$scripts/ale/source.txt" "$scripts/ale/tools.txt")
+  [[ -d $dependencies/roms && $(cat "$dependencies/ale/.stamp" 2>/dev/null) == "$key" ]] && return
+  logged "$logs/ale.log" "fetching and building ALE, once (about 2 minutes)" \
+    "it needs a package index that pip can reach ('pip config list' shows which); then run this again" \
+    "$scripts/fetch_ale.sh" "$key"
+}
+
+install_conformance() {
+  local python key venv=$dependencies/venv lock=$root/tests/conformance/requirements.txt
+  # A virtual environment holds its own path, so it is good only where it was made.
+  key="$(hash_of "$lock") $venv"
+  [[ $(cat "$venv/.stamp" 2>/dev/null) == "$key" ]] && "$venv/bin/python" -c '' 2>/dev/null && return
+  python=$(find_python 13)
+  rm -rf "$venv"
+  logged "$logs/venv.log" "making a Python environment for the conformance tests" \
+    "install python3-venv, then run this again" "$python" -m venv "$venv"
+  logged "$logs/pip.log" "installing the peers of the conformance tests (about 300 MB)" \
+    "it needs a package index that pip can reach ('pip config list' shows which); then run this again" \
+    "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-input --requirement "$lock"
+  printf '%s' "$key" >"$venv/.stamp"
+}
+
+lock
+install_packages
+install_ale
+if [[ $profile == test ]]; then
+  install_conformance
+fi

@@ -1,0 +1,66 @@
+#!/usr/bin/env bash
+# Configures and builds one preset of CMakePresets.json: `build.sh PRESET [--tests] [--configure-only] [TARGET...]`. Quick
+# if nothing changed. --tests builds the tests too and takes warnings as errors; without it the release build leaves the
+# tests out.
+set -euo pipefail
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+preset=${1:?usage: build.sh PRESET [--tests] [--configure-only] [TARGET...]}
+shift
+tests=OFF
+configure_only=false
+while [[ ${1:-} == --* ]]; do
+  case $1 in
+    --tests) tests=ON ;;
+    --configure-only) configure_only=true ;;
+    *) die "build.sh: unknown option $1" ;;
+  esac
+  shift
+done
+build=$root/build/$preset
+cache=$build/CMakeCache.txt
+log=$build/build.log
+
+if command -v ccache >/dev/null; then
+  export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+fi
+
+# Prints what the configuration depends on and CMake itself does not watch.
+configuration() {
+  echo "$root"
+  cat "$root/CMakePresets.json" "$dependencies/ale/.stamp" 2>/dev/null || true
+}
+
+configure() {
+  local key options=()
+  key=$(configuration | sha256sum)
+  # The release build is shared: ./test turns the tests on, and ./run then leaves them on rather than building anew.
+  if [[ $tests == ON ]]; then
+    options=(-DEAUDEQN_TESTS=ON -DEAUDEQN_WERROR=ON)
+  elif [[ ! -f $cache ]]; then
+    options=(-DEAUDEQN_TESTS=OFF)
+  fi
+  if [[ -f $build/build.ninja && $(cat "$build/.configured" 2>/dev/null) == "$key" ]]; then
+    [[ $tests == ON ]] || return 0
+    [[ $(grep -cE '^EAUDEQN_(TESTS|WERROR):BOOL=ON$' "$cache") != 2 ]] || return 0
+  fi
+  # A build directory that came along with a copied checkout points at the original.
+  if [[ -f $cache ]] && ! grep -qxF "CMAKE_HOME_DIRECTORY:INTERNAL=$root" "$cache"; then
+    rm -rf "$build"
+  fi
+  (cd "$root" && logged "$log" "configuring $preset" "the log says what is missing; ./run installs what it knows of" \
+    cmake --preset "$preset" "${options[@]}")
+  printf '%s\n' "$key" >"$build/.configured"
+}
+
+compile() {
+  local pending
+  pending=$(ninja -C "$build" -n "$@" 2>/dev/null || true)
+  [[ $pending == *"no work to do"* ]] && return
+  logged "$log" "building $preset" "correct what the log shows, then run this again" \
+    ninja -C "$build" -j "${EAUDEQN_JOBS:-$(nproc)}" "$@"
+}
+
+lock
+configure
+$configure_only || compile "$@"

@@ -1,0 +1,54 @@
+# What run, test and the scripts here share: messages, logs, the lock, and which Python to use. Sourced, never run.
+# Everything goes to standard error: standard output belongs to the program, since scripts parse it.
+# shellcheck shell=bash
+
+root=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
+dependencies=$root/.dependencies
+
+say() { printf 'eaudeqn: %s\n' "$*" >&2; }
+
+die() {
+  say "$*"
+  exit 1
+}
+
+# logged LOG MESSAGE ADVICE COMMAND...: one line of progress; the output goes to LOG, whose end is shown on failure.
+# COMMAND must be a program, not a function: inside a condition a function would run on after an error.
+logged() {
+  local log=$1 message=$2 advice=$3 start=$SECONDS
+  shift 3
+  mkdir -p "$(dirname "$log")"
+  say "$message ..."
+  if ! "$@" >"$log" 2>&1 </dev/null 9>&-; then
+    say "failed after $((SECONDS - start)) s: $message. The end of $log:"
+    tail -n 40 "$log" | sed 's/^/  | /' >&2
+    die "$advice"
+  fi
+}
+
+# Holds the lock of this checkout until the calling script ends, so that two calls do not install or build at once.
+lock() {
+  mkdir -p "$dependencies"
+  exec 9>"$dependencies/.lock"
+  if ! flock --nonblock 9; then
+    say "another call is installing or building in this checkout; waiting for it ..."
+    flock 9
+  fi
+}
+
+# hash_of FILE...: one sha256 of the contents, to tell whether a result still belongs to its inputs.
+hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
+
+# find_python NEWEST_MINOR: a Python from 3.10 to 3.NEWEST_MINOR that can make a virtual environment. The first python3
+# on PATH may be somebody's own build without those modules; the system's is the fallback.
+find_python() {
+  local candidate
+  for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10; do
+    if "$candidate" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $1))" \
+      >/dev/null 2>&1; then
+      "$candidate" -c 'import sys; print(sys.executable)'
+      return
+    fi
+  done
+  die "no Python from 3.10 to 3.$1 with the modules venv and ensurepip was found; install python3 and python3-venv"
+}

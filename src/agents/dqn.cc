@@ -1,0 +1,127 @@
+// See dqn.h.
+#include "agents/dqn.h"
+
+#include <algorithm>
+#include <limits>
+
+#include "eaudeqn/error.h"
+
+namespace eaudeqn {
+
+Architecture make_architecture(const NetworkConfig& network, const std::vector<std::size_t>& input, bool byte_input,
+                               std::size_t actions) {
+  Architecture architecture;
+  architecture.kind = network.kind;
+  architecture.features = static_cast<std::size_t>(network.features);
+  architecture.width = static_cast<std::size_t>(network.width);
+  if (network.kind == "mlp") architecture.hidden.assign(network.hidden.begin(), network.hidden.end());
+  architecture.input = input;
+  architecture.outputs = actions;
+  architecture.byte_input = byte_input;
+  return architecture;
+}
+
+double exploration_epsilon(const TrainingConfig& training, std::int64_t step) {
+  if (step < training.initial_samples) return 1.0;
+  if (step >= training.epsilon_duration) return training.epsilon_end;
+  const double progress = static_cast<double>(step) / static_cast<double>(training.epsilon_duration);
+  return training.epsilon_start + progress * (training.epsilon_end - training.epsilon_start);
+}
+
+GreedyActor::GreedyActor(std::shared_ptr<const NetworkPlan> plan)
+    : input_(plan, 1), workspace_(plan, 1, false), values_(plan->spec.architecture.outputs) {
+  workspace_.set_input(input_);
+}
+
+int GreedyActor::act(Network& network, std::span<const std::byte> observation, ThreadPool& pool) {
+  input_.load(observation, 1, pool);
+  const Pass pass{&network, &workspace_};
+  forward(std::span(&pass, 1), pool);
+  int best = 0;
+  float largest = -std::numeric_limits<float>::infinity();
+  for (std::size_t a = 0; a < values_.size(); ++a) {
+    values_[a] = workspace_.output(0, a);
+    if (values_[a] > largest) {
+      largest = values_[a];
+      best = static_cast<int>(a);
+    }
+  }
+  return best;
+}
+
+DqnAgent::DqnAgent(const Config& config, const Architecture& architecture)
+    : config_(config),
+      plan_(std::make_shared<NetworkPlan>(make_network_spec(architecture))),
+      population_(plan_, config),
+      actor_(plan_),
+      exploration_(static_cast<std::uint64_t>(config.seed), "exploration"),
+      observations_(plan_, static_cast<std::size_t>(config.training.batch_size)),
+      next_observations_(plan_, static_cast<std::size_t>(config.training.batch_size)),
+      target_workspace_(plan_, static_cast<std::size_t>(config.training.batch_size), false) {
+  target_workspace_.set_input(next_observations_);
+  for (std::size_t k = 0; k < population_.size(); ++k) {
+    workspaces_.emplace_back(plan_, static_cast<std::size_t>(config.training.batch_size), true);
+    workspaces_.back().set_input(observations_);
+  }
+}
+
+int DqnAgent::act(std::span<const std::byte> observation, std::int64_t step, ThreadPool& pool) {
+  const std::size_t k = population_.draw_acting_network();
+  const std::size_t actions = plan_->spec.architecture.outputs;
+  if (exploration_.uniform() < exploration_epsilon(config_.training, step)) {
+    return static_cast<int>(exploration_.below(actions));
+  }
+  return actor_.act(population_.network(k), observation, pool);
+}
+
+// y = r + gamma (1 - terminal) max_a Q_bar(s', a); the batch's discounts carry gamma and terminal.
+std::vector<float> DqnAgent::targets(const Batch& batch, ThreadPool& pool) {
+  const Pass pass{&population_.target(), &target_workspace_};
+  forward(std::span(&pass, 1), pool);
+  std::vector<float> y(batch.actions.size());
+  for (std::size_t b = 0; b < y.size(); ++b) {
+    float largest = target_workspace_.output(b, 0);
+    for (std::size_t a = 1; a < plan_->spec.architecture.outputs; ++a) {
+      largest = std::max(target_workspace_.output(b, a), largest);
+    }
+    y[b] = batch.rewards[b] + batch.discounts[b] * largest;
+  }
+  return y;
+}
+
+std::vector<double> DqnAgent::update(const Batch& batch, ThreadPool& pool) {
+  const std::size_t size = batch.actions.size();
+  observations_.load(batch.observations, size, pool);
+  next_observations_.load(batch.next_observations, size, pool);
+  const std::vector<float> y = targets(batch, pool);
+  std::vector<Pass> passes;
+  for (std::size_t k = 0; k < population_.size(); ++k) passes.push_back({&population_.network(k), &workspaces_[k]});
+  forward(passes, pool);
+  std::vector<double> losses(population_.size(), 0.0);
+  for (std::size_t k = 0; k < losses.size(); ++k) {
+    workspaces_[k].clear_output_gradient();
+    for (std::size_t b = 0; b < size; ++b) {
+      const auto action = static_cast<std::size_t>(batch.actions[b]);
+      const float error = workspaces_[k].output(b, action) - y[b];
+      losses[k] += static_cast<double>(error) * static_cast<double>(error);
+      workspaces_[k].set_output_gradient(b, action, 2.0F * error / static_cast<float>(size));
+    }
+    losses[k] /= static_cast<double>(size);
+  }
+  backward(passes, pool);
+  adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
+  for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
+  return losses;
+}
+
+void DqnAgent::save(ArchiveWriter& archive) const {
+  population_.save(archive, "population/");
+  archive.add_value("agent/exploration_stream", exploration_.position());
+}
+
+void DqnAgent::load(const ArchiveReader& archive) {
+  population_.load(archive, "population/");
+  exploration_.seek(archive.value<std::uint64_t>("agent/exploration_stream"));
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,76 @@
+// Deep Q-learning on a population: how to act, what y is, what the loss is (Mnih et al. 2015; Vincent et al. 2025,
+// algorithm 1). With one network and no pruning it is exactly DQN. No environment loop: that is experiment/.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/archive.h"
+#include "core/parallel.h"
+#include "core/random.h"
+#include "eaudeqn/config.h"
+#include "engine/passes.h"
+#include "population/population.h"
+#include "replay/replay.h"
+
+namespace eaudeqn {
+
+// The architecture that a config gives to an environment's observations and actions.
+Architecture make_architecture(const NetworkConfig& network, const std::vector<std::size_t>& input, bool byte_input,
+                               std::size_t actions);
+
+// Linear from epsilon_start to epsilon_end over epsilon_duration steps; 1 during the initial samples.
+double exploration_epsilon(const TrainingConfig& training, std::int64_t step);
+
+// Runs one network on single observations: acting and evaluation.
+class GreedyActor {
+ public:
+  explicit GreedyActor(std::shared_ptr<const NetworkPlan> plan);
+
+  // argmax_a Q(observation, a), the lower index of equals, NaN never; observation: planes of one sample.
+  int act(Network& network, std::span<const std::byte> observation, ThreadPool& pool);
+  const std::vector<float>& values() const { return values_; }  // Q of the last act
+
+ private:
+  InputTensor input_;
+  Workspace workspace_;
+  std::vector<float> values_;
+};
+
+// Thread safety: one owner.
+class DqnAgent {
+ public:
+  DqnAgent(const Config& config, const Architecture& architecture);
+
+  // epsilon-greedily with an online network k drawn with p_k ~ 1 / (L_k + 1e-6).
+  int act(std::span<const std::byte> observation, std::int64_t step, ThreadPool& pool);
+
+  // One batch, one target y shared by all K networks; each takes one Adam step on its mean squared error, which is
+  // added to L_k. Returns the K losses.
+  std::vector<double> update(const Batch& batch, ThreadPool& pool);
+
+  TargetUpdate update_target(std::int64_t step) { return population_.update_target(step); }
+
+  Population& population() { return population_; }
+  const NetworkPlan& plan() const { return *plan_; }
+  std::shared_ptr<const NetworkPlan> shared_plan() const { return plan_; }
+
+  void save(ArchiveWriter& archive) const;
+  void load(const ArchiveReader& archive);
+
+ private:
+  std::vector<float> targets(const Batch& batch, ThreadPool& pool);
+
+  Config config_;
+  std::shared_ptr<const NetworkPlan> plan_;
+  Population population_;
+  GreedyActor actor_;
+  RandomStream exploration_;
+  InputTensor observations_, next_observations_;
+  Workspace target_workspace_;
+  std::vector<Workspace> workspaces_;  // one per online network
+};
+
+}  // namespace eaudeqn

@@ -1,0 +1,262 @@
+// Whole networks: gradients against finite differences in double precision, all forms, batch sizes and thread counts.
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <limits>
+
+#include "eaudeqn/error.h"
+#include "engine/kernels/reference.h"
+#include "engine/passes.h"
+
+namespace eaudeqn {
+namespace {
+
+Architecture small_network(const std::string& kind) {
+  Architecture architecture;
+  architecture.kind = kind;
+  architecture.features = 12;
+  architecture.outputs = 3;
+  architecture.input = {2, 11, 9};
+  if (kind == "mlp") {
+    architecture.input = {5};
+    architecture.hidden = {19, 8};
+  }
+  return architecture;
+}
+
+void prune_randomly(Network& network, double density, RandomStream& stream) {
+  for (std::size_t i = 0; i < network.layers().size(); ++i) {
+    LayerWeights weights = network.layer_weights(i);
+    for (std::size_t w = 0; w < weights.weights.size(); ++w) {
+      if (stream.uniform() < density) continue;
+      weights.mask[w] = 0;
+      weights.weights[w] = 0;
+    }
+    for (float& bias : weights.bias) bias = static_cast<float>(stream.uniform(-0.1, 0.1));
+    network.set_layer(i, weights);
+  }
+}
+
+std::vector<float> random_inputs(const NetworkSpec& spec, std::size_t batch, RandomStream& stream) {
+  std::vector<float> inputs(batch * spec.tensors[0].channels * spec.tensors[0].height * spec.tensors[0].width);
+  for (float& value : inputs) value = static_cast<float>(stream.uniform(0, 1));
+  return inputs;
+}
+
+// sum over samples and outputs of coefficient x output, computed naively in double.
+double reference_loss(const Network& network, const std::vector<float>& inputs, std::size_t batch,
+                      const std::vector<float>& coefficients, std::size_t changed_layer, std::size_t changed_weight,
+                      double change) {
+  std::vector<std::vector<double>> weights, biases;
+  for (std::size_t i = 0; i < network.layers().size(); ++i) {
+    const LayerWeights all = network.layer_weights(i);
+    weights.emplace_back(all.weights.begin(), all.weights.end());
+    biases.emplace_back(all.bias.begin(), all.bias.end());
+  }
+  weights[changed_layer][changed_weight] += change;
+  double loss = 0;
+  const std::size_t size = inputs.size() / batch;
+  const std::size_t outputs = network.spec().architecture.outputs;
+  for (std::size_t b = 0; b < batch; ++b) {
+    const std::vector<double> input(inputs.begin() + static_cast<std::ptrdiff_t>(b * size),
+                                    inputs.begin() + static_cast<std::ptrdiff_t>((b + 1) * size));
+    const auto tensors = reference::run(network.spec(), weights, biases, input);
+    for (std::size_t a = 0; a < outputs; ++a) loss += coefficients[b * outputs + a] * tensors.back()[a];
+  }
+  return loss;
+}
+
+struct NetworkCase {
+  std::string kind;
+  double density;
+  std::size_t batch;
+};
+
+class Networks : public testing::TestWithParam<NetworkCase> {};
+
+TEST_P(Networks, GradientsEqualFiniteDifferencesOfTheReference) {
+  const auto [kind, density, batch] = GetParam();
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network(kind)));
+  RandomStream stream(3, "engine_test");
+  Network network(plan, true);
+  network.initialize(stream);
+  if (density < 1) prune_randomly(network, density, stream);
+  const auto inputs = random_inputs(plan->spec, batch, stream);
+  ThreadPool pool(2);
+  InputTensor input(plan, batch);
+  input.load(std::as_bytes(std::span(inputs)), batch, pool);
+  Workspace workspace(plan, batch, true);
+  workspace.set_input(input);
+  const Pass pass{&network, &workspace};
+  forward(std::span(&pass, 1), pool);
+  std::vector<float> coefficients(batch * 3);
+  workspace.clear_output_gradient();
+  for (std::size_t i = 0; i < coefficients.size(); ++i) {
+    coefficients[i] = static_cast<float>(stream.uniform(-1, 1));
+    workspace.set_output_gradient(i / 3, i % 3, coefficients[i]);
+  }
+  backward(std::span(&pass, 1), pool);
+  const double h = 1e-6;
+  for (std::size_t l = 0; l < network.layers().size(); ++l) {
+    const Layer& layer = network.layers()[l];
+    double largest = 0;
+    for (const float g : layer.gradient.span()) largest = std::max(largest, std::abs(static_cast<double>(g)));
+    for (int trial = 0; trial < 4; ++trial) {
+      const std::size_t stored = stream.below(layer.compact ? layer.active : layer.mask.size());
+      const std::size_t weight = layer.compact ? layer.positions[stored] : stored;
+      if (!layer.mask[weight]) continue;
+      const double difference = (reference_loss(network, inputs, batch, coefficients, l, weight, h) -
+                                 reference_loss(network, inputs, batch, coefficients, l, weight, -h)) /
+                                (2 * h);
+      EXPECT_NEAR(layer.gradient.data()[stored], difference, 2e-5 * largest + 1e-6)
+          << plan->spec.layers[l].name << " weight " << weight;
+    }
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(KindsAndDensities, Networks,
+                         testing::Values(NetworkCase{"nature", 1.0, 5}, NetworkCase{"nature", 0.6, 1},
+                                         NetworkCase{"nature", 0.2, 18}, NetworkCase{"impala", 1.0, 2},
+                                         NetworkCase{"impala", 0.3, 3}, NetworkCase{"mlp", 1.0, 32},
+                                         NetworkCase{"mlp", 0.4, 40}));
+
+// Some updates with each number of threads; returns all weights.
+std::vector<float> train(int threads, std::size_t batch) {
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("impala")));
+  RandomStream stream(5, "threads");
+  std::vector<Network> networks;
+  std::vector<Workspace> workspaces;
+  for (int k = 0; k < 3; ++k) {
+    networks.emplace_back(plan, true);
+    networks.back().initialize(stream);
+    prune_randomly(networks.back(), 1.0 - 0.4 * k, stream);
+    workspaces.emplace_back(plan, batch, true);
+  }
+  const auto inputs = random_inputs(plan->spec, batch, stream);
+  ThreadPool pool(threads);
+  InputTensor input(plan, batch);
+  input.load(std::as_bytes(std::span(inputs)), batch, pool);
+  std::vector<Pass> passes;
+  for (int k = 0; k < 3; ++k) {
+    workspaces[k].set_input(input);
+    passes.push_back({&networks[k], &workspaces[k]});
+  }
+  for (int update = 0; update < 3; ++update) {
+    forward(passes, pool);
+    for (const Pass& pass : passes) {
+      for (std::size_t b = 0; b < batch; ++b) {
+        for (std::size_t a = 0; a < 3; ++a) pass.workspace->set_output_gradient(b, a, pass.workspace->output(b, a) - 1.0F);
+      }
+    }
+    backward(passes, pool);
+    adam_step(passes, 1e-2, 1e-4, pool);
+  }
+  std::vector<float> all;
+  for (const Network& network : networks) {
+    for (std::size_t l = 0; l < network.layers().size(); ++l) {
+      const LayerWeights weights = network.layer_weights(l);
+      all.insert(all.end(), weights.weights.begin(), weights.weights.end());
+      all.insert(all.end(), weights.bias.begin(), weights.bias.end());
+    }
+  }
+  return all;
+}
+
+TEST(Determinism, AnyNumberOfThreadsGivesTheSameBits) {
+  const auto one = train(1, 40);
+  for (const int threads : {2, 3, 5}) EXPECT_EQ(one, train(threads, 40)) << threads << " threads";
+}
+
+TEST(Determinism, ASampleGivesTheSameOutputInAnyBatch) {
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("nature")));
+  RandomStream stream(5, "batches");
+  Network network(plan, false);
+  network.initialize(stream);
+  const auto inputs = random_inputs(plan->spec, 70, stream);
+  ThreadPool pool(1);
+  const std::size_t size = inputs.size() / 70;
+  std::vector<float> alone;
+  for (const std::size_t batch : {1, 16, 32, 70}) {
+    InputTensor input(plan, batch);
+    input.load(std::as_bytes(std::span(inputs).first(batch * size)), batch, pool);
+    Workspace workspace(plan, batch, false);
+    workspace.set_input(input);
+    const Pass pass{&network, &workspace};
+    forward(std::span(&pass, 1), pool);
+    std::vector<float> first;
+    for (std::size_t a = 0; a < 3; ++a) first.push_back(workspace.output(0, a));
+    if (alone.empty()) alone = first;
+    EXPECT_EQ(first, alone) << "batch " << batch;
+  }
+}
+
+TEST(NetworkWeights, ChangingTheFormKeepsWeightsMasksAndSurvivingMoments) {
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("mlp")));
+  RandomStream stream(5, "form");
+  Network network(plan, true);
+  network.initialize(stream);
+  Network::Moments moments = network.layer_moments(0);
+  for (std::size_t i = 0; i < moments.first.size(); ++i) moments.first[i] = moments.second[i] = static_cast<float>(i + 1);
+  network.set_layer_moments(0, moments);
+  LayerWeights weights = network.layer_weights(0);
+  for (std::size_t i = 0; i < weights.weights.size(); i += 3) weights.mask[i] = 0, weights.weights[i] = 0;
+  for (std::size_t i = 1; i < weights.weights.size(); i += 3) weights.mask[i] = 0, weights.weights[i] = 0;
+  network.set_layer(0, weights);
+  ASSERT_TRUE(network.layers()[0].compact);
+  EXPECT_EQ(network.layer_weights(0).weights, weights.weights);
+  EXPECT_EQ(network.layer_weights(0).mask, weights.mask);
+  const auto kept = network.layer_moments(0);
+  for (std::size_t i = 0; i < kept.first.size(); ++i) {
+    EXPECT_EQ(kept.first[i], weights.mask[i] ? static_cast<float>(i + 1) : 0.0F);
+  }
+}
+
+TEST(NetworkWeights, NanInAHiddenLayerReachesTheOutput) {
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("nature")));
+  RandomStream stream(5, "nan");
+  Network network(plan, false);
+  network.initialize(stream);
+  LayerWeights weights = network.layer_weights(1);
+  weights.weights[0] = std::numeric_limits<float>::quiet_NaN();
+  network.set_layer(1, weights);
+  const auto inputs = random_inputs(plan->spec, 1, stream);
+  ThreadPool pool(1);
+  InputTensor input(plan, 1);
+  input.load(std::as_bytes(std::span(inputs)), 1, pool);
+  Workspace workspace(plan, 1, false);
+  workspace.set_input(input);
+  const Pass pass{&network, &workspace};
+  forward(std::span(&pass, 1), pool);
+  EXPECT_TRUE(std::isnan(workspace.output(0, 0)));
+}
+
+TEST(Architectures, NatureAndImpalaHaveThePublishedShapes) {
+  Architecture architecture;
+  architecture.input = {4, 84, 84};
+  architecture.outputs = 6;
+  const NetworkSpec nature = make_network_spec(architecture);
+  EXPECT_EQ(nature.tensors[1].height, 21U);
+  EXPECT_EQ(nature.tensors[2].height, 11U);
+  EXPECT_EQ(nature.tensors[3].height, 11U);
+  EXPECT_EQ(nature.layers[3].in, 7744U);
+  architecture.kind = "impala";
+  const NetworkSpec impala = make_network_spec(architecture);
+  EXPECT_EQ(impala.layers.size(), 17U);
+  EXPECT_EQ(impala.layers[15].in, 32U * 11 * 11);
+  EXPECT_EQ(architecture_from_json(to_json(architecture)), architecture);
+}
+
+TEST(Architectures, ImpossibleSizesAreRefused) {
+  Architecture architecture = small_network("nature");
+  architecture.input = {5};
+  EXPECT_THROW(make_network_spec(architecture), Error);
+  architecture = small_network("mlp");
+  architecture.outputs = 0;
+  EXPECT_THROW(make_network_spec(architecture), Error);
+  architecture = small_network("mlp");
+  architecture.kind = "transformer";
+  EXPECT_THROW(make_network_spec(architecture), Error);
+}
+
+}  // namespace
+}  // namespace eaudeqn

@@ -1,0 +1,11 @@
+// What all kernel files share: loop unrolling for arrays of vectors that must stay in registers. Include inside none of
+// Highway's per-target passes; nothing here depends on the target.
+#pragma once
+
+#if defined(__clang__)
+#define EAUDEQN_UNROLL _Pragma("unroll")
+#elif defined(__GNUC__)
+#define EAUDEQN_UNROLL _Pragma("GCC unroll 32")
+#else
+#define EAUDEQN_UNROLL
+#endif

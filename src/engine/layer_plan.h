@@ -1,0 +1,46 @@
+// Where each weight of a layer finds its input and its output gradient: geometry shared by all networks of one spec, in
+// pixels (units of `lanes` floats), so that it serves every batch size. Computed once. No weights, no activations.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+#include "engine/network_spec.h"
+#include "engine/tensor_layout.h"
+
+namespace eaudeqn {
+
+// The input gradient of a strided convolution falls apart into stride x stride phases: cells (row, column) + stride * (i, j)
+// meet only the taps whose kernel row and column have the right remainder.
+struct GradientPhase {
+  std::size_t row = 0, column = 0;         // first input cell of the phase
+  std::vector<std::size_t> taps;           // kernel row * columns + kernel column, ascending
+  std::vector<std::int32_t> tap_offsets;   // pixels from output-gradient pixel (i, j), channel 0, for each tap
+};
+
+struct LayerPlan {
+  std::size_t pad_top = 0, pad_left = 0;
+  std::vector<std::int32_t> offsets;  // [row_size] pixels from the first cell of the window, channel 0
+  std::vector<GradientPhase> phases;
+  std::int32_t gradient_channel_pitch = 0;  // pixels between channels of the output gradient
+  // Dense layers walk their inputs in segments that stay in the second-level cache; convolutions have one segment.
+  std::size_t segment_size = 0, segments = 1;
+};
+
+// Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a plan.
+struct NetworkPlan {
+  explicit NetworkPlan(const NetworkSpec& spec);
+
+  TensorLayout activation(std::size_t tensor, std::size_t lanes, std::size_t blocks) const;
+  TensorLayout gradient(std::size_t tensor, std::size_t lanes, std::size_t blocks) const;
+
+  NetworkSpec spec;
+  std::vector<Border> activation_borders, gradient_borders;
+  std::vector<LayerPlan> layers;
+  std::vector<bool> gradient_is_first;   // per operation: it writes its input's gradient (else it adds)
+  std::vector<bool> residual_is_first;   // per operation: the same for its residual tensor
+  std::vector<bool> activation_is_relu;  // per tensor: the gradient is kept with respect to the value before ReLU
+};
+
+}  // namespace eaudeqn

@@ -1,0 +1,201 @@
+// See network.h.
+#include "engine/network.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "eaudeqn/error.h"
+
+namespace eaudeqn {
+namespace {
+
+// Below these densities the compact form is faster (measured: docs/performance.md).
+constexpr double kCompactConvolutionDensity = 0.8;
+constexpr double kCompactDenseDensity = 0.5;
+
+std::size_t padded(std::size_t count) { return (count + 15) / 16 * 16; }
+
+void index_forward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {
+  layer.forward.starts.assign(spec.out * plan.segments + 1, 0);
+  layer.forward.offsets.resize(layer.active);
+  for (std::size_t i = 0; i < layer.active; ++i) {
+    const std::size_t row = layer.positions[i] / spec.row_size();
+    const std::size_t column = layer.positions[i] % spec.row_size();
+    layer.forward.offsets[i] = plan.offsets[column];
+    ++layer.forward.starts[row * plan.segments + column / plan.segment_size + 1];
+  }
+  for (std::size_t i = 1; i < layer.forward.starts.size(); ++i) layer.forward.starts[i] += layer.forward.starts[i - 1];
+}
+
+void index_backward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {
+  const std::size_t area = spec.rows * spec.columns;
+  std::vector<std::size_t> phase_of(area), offset_of(area);
+  for (std::size_t p = 0; p < plan.phases.size(); ++p) {
+    for (std::size_t t = 0; t < plan.phases[p].taps.size(); ++t) {
+      phase_of[plan.phases[p].taps[t]] = p;
+      offset_of[plan.phases[p].taps[t]] = t;
+    }
+  }
+  const auto row_of = [&](std::size_t i) {
+    const std::size_t column = layer.positions[i] % spec.row_size();
+    return phase_of[column % area] * spec.in + column / area;
+  };
+  auto& starts = layer.backward.starts;
+  starts.assign(plan.phases.size() * spec.in + 1, 0);
+  for (std::size_t i = 0; i < layer.active; ++i) ++starts[row_of(i) + 1];
+  for (std::size_t i = 1; i < starts.size(); ++i) starts[i] += starts[i - 1];
+  std::vector<std::size_t> next(starts.begin(), starts.end() - 1);
+  layer.backward.offsets.resize(layer.active);
+  layer.backward_entries.resize(layer.active);
+  for (std::size_t i = 0; i < layer.active; ++i) {  // ascending: a row is ordered by output channel, then tap
+    const std::size_t tap = layer.positions[i] % area;
+    const auto out = static_cast<std::int32_t>(layer.positions[i] / spec.row_size());
+    const std::size_t place = next[row_of(i)]++;
+    layer.backward.offsets[place] =
+        out * plan.gradient_channel_pitch + plan.phases[phase_of[tap]].tap_offsets[offset_of[tap]];
+    layer.backward_entries[place] = static_cast<std::uint32_t>(i);
+  }
+  layer.backward_weights = AlignedBuffer(padded(layer.active));
+}
+
+// Stored order <-> full order.
+std::vector<float> expand(const Layer& layer, const AlignedBuffer& stored) {
+  std::vector<float> all(layer.mask.size(), 0.0F);
+  if (stored.size() == 0) return all;
+  if (!layer.compact) {
+    std::copy_n(stored.data(), all.size(), all.begin());
+  } else {
+    for (std::size_t i = 0; i < layer.active; ++i) all[layer.positions[i]] = stored.data()[i];
+  }
+  return all;
+}
+
+void store(const Layer& layer, const std::vector<float>& all, AlignedBuffer& stored) {
+  if (!layer.compact) {
+    for (std::size_t i = 0; i < all.size(); ++i) stored.data()[i] = layer.mask[i] ? all[i] : 0.0F;
+  } else {
+    for (std::size_t i = 0; i < layer.active; ++i) stored.data()[i] = all[layer.positions[i]];
+  }
+}
+
+}  // namespace
+
+Network::Network(std::shared_ptr<const NetworkPlan> plan, bool trainable)
+    : plan_(std::move(plan)), trainable_(trainable), layers_(plan_->spec.layers.size()) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LayerSpec& spec = plan_->spec.layers[i];
+    set_layer(i, {std::vector<float>(spec.weights(), 0.0F), std::vector<std::uint8_t>(spec.weights(), 1),
+                  std::vector<float>(spec.out, 0.0F)});
+  }
+}
+
+void Network::initialize(RandomStream& stream) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    const LayerSpec& spec = plan_->spec.layers[i];
+    const auto area = static_cast<double>(spec.rows * spec.columns);
+    const double limit = std::sqrt(6.0 / (area * static_cast<double>(spec.in + spec.out)));
+    LayerWeights initial{std::vector<float>(spec.weights()), std::vector<std::uint8_t>(spec.weights(), 1),
+                         std::vector<float>(spec.out, 0.0F)};
+    for (float& weight : initial.weights) weight = static_cast<float>(stream.uniform(-limit, limit));
+    set_layer(i, initial);
+  }
+  reset_optimizer();
+}
+
+LayerWeights Network::layer_weights(std::size_t index) const {
+  const Layer& layer = layers_[index];
+  const auto bias = layer.bias.span().first(plan_->spec.layers[index].out);
+  return {expand(layer, layer.weights), layer.mask, {bias.begin(), bias.end()}};
+}
+
+void Network::set_layer(std::size_t index, const LayerWeights& weights) {
+  const LayerSpec& spec = plan_->spec.layers[index];
+  if (weights.weights.size() != spec.weights() || weights.mask.size() != spec.weights() ||
+      weights.bias.size() != spec.out) {
+    throw Error::failure("layer " + spec.name + ": the weights given do not have its shape");
+  }
+  Layer& layer = layers_[index];
+  const bool keep_moments = trainable_ && !layer.mask.empty();
+  const Moments moments = keep_moments ? layer_moments(index) : Moments{};
+  layer.mask = weights.mask;
+  layer.active = static_cast<std::size_t>(std::count(layer.mask.begin(), layer.mask.end(), std::uint8_t{1}));
+  const double density = static_cast<double>(layer.active) / static_cast<double>(layer.mask.size());
+  layer.compact = density < (spec.convolution ? kCompactConvolutionDensity : kCompactDenseDensity);
+  layer.positions.clear();
+  layer.forward = {};
+  layer.backward = {};
+  layer.backward_entries.clear();
+  layer.backward_weights = AlignedBuffer();
+  const LayerPlan& plan = plan_->layers[index];
+  if (layer.compact) {
+    layer.positions.reserve(layer.active);
+    for (std::size_t i = 0; i < layer.mask.size(); ++i) {
+      if (layer.mask[i]) layer.positions.push_back(static_cast<std::uint32_t>(i));
+    }
+    index_forward(spec, plan, layer);
+    if (trainable_) index_backward(spec, plan, layer);
+  } else if (trainable_ && spec.convolution) {
+    layer.backward_weights = AlignedBuffer(padded(spec.weights()));
+  }
+  const std::size_t stored = padded(layer.compact ? layer.active : layer.mask.size());
+  layer.weights = AlignedBuffer(stored);
+  layer.bias = AlignedBuffer(padded(spec.out));
+  store(layer, weights.weights, layer.weights);
+  std::copy(weights.bias.begin(), weights.bias.end(), layer.bias.data());
+  if (trainable_) {
+    for (AlignedBuffer* buffer : {&layer.gradient, &layer.first_moment, &layer.second_moment}) {
+      *buffer = AlignedBuffer(stored);
+    }
+    for (AlignedBuffer* buffer : {&layer.bias_gradient, &layer.bias_first_moment, &layer.bias_second_moment}) {
+      *buffer = AlignedBuffer(padded(spec.out));
+    }
+    if (keep_moments) set_layer_moments(index, moments);
+  }
+}
+
+void Network::copy_from(const Network& other) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) set_layer(i, other.layer_weights(i));
+}
+
+void Network::reset_optimizer() {
+  optimizer_steps = 0;
+  for (Layer& layer : layers_) {
+    for (AlignedBuffer* buffer :
+         {&layer.first_moment, &layer.second_moment, &layer.bias_first_moment, &layer.bias_second_moment}) {
+      if (buffer->size() > 0) buffer->clear();
+    }
+  }
+}
+
+Network::Moments Network::layer_moments(std::size_t index) const {
+  const Layer& layer = layers_[index];
+  const std::size_t out = plan_->spec.layers[index].out;
+  const auto first = layer.bias_first_moment.span().first(out);
+  const auto second = layer.bias_second_moment.span().first(out);
+  return {expand(layer, layer.first_moment), expand(layer, layer.second_moment), {first.begin(), first.end()},
+          {second.begin(), second.end()}};
+}
+
+void Network::set_layer_moments(std::size_t index, const Moments& moments) {
+  Layer& layer = layers_[index];
+  store(layer, moments.first, layer.first_moment);
+  store(layer, moments.second, layer.second_moment);
+  std::copy(moments.bias_first.begin(), moments.bias_first.end(), layer.bias_first_moment.data());
+  std::copy(moments.bias_second.begin(), moments.bias_second.end(), layer.bias_second_moment.data());
+}
+
+double Network::sparsity() const {
+  std::size_t active = 0;
+  for (const Layer& layer : layers_) active += layer.active;
+  return 1.0 - static_cast<double>(active) / static_cast<double>(plan_->spec.weights());
+}
+
+std::vector<double> Network::layer_sparsities() const {
+  std::vector<double> result;
+  for (const Layer& layer : layers_) {
+    result.push_back(1.0 - static_cast<double>(layer.active) / static_cast<double>(layer.mask.size()));
+  }
+  return result;
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,85 @@
+// One network's weights: every layer either dense or compact (only the active weights, with their index), with Adam's
+// moments beside them in the same order. No activations (workspace.h), no passes (passes.h).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "core/random.h"
+#include "engine/aligned_buffer.h"
+#include "engine/layer_plan.h"
+
+namespace eaudeqn {
+
+// Weights of one layer as others see them: all entries in (out, in, rows, columns) order, zeros where inactive.
+struct LayerWeights {
+  std::vector<float> weights;
+  std::vector<std::uint8_t> mask;  // 1 = active
+  std::vector<float> bias;
+};
+
+// Walks the rows of the compact form: entries starts[i] .. starts[i + 1].
+struct LayerIndex {
+  std::vector<std::size_t> starts;
+  std::vector<std::int32_t> offsets;  // pixels
+};
+
+struct Layer {
+  bool compact = false;
+  std::vector<std::uint8_t> mask;        // all entries
+  std::size_t active = 0;
+  std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, ascending
+  AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
+  AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
+
+  LayerIndex forward;   // compact: row out * segments + segment
+  LayerIndex backward;  // compact: row phase * in + input channel
+  std::vector<std::uint32_t> backward_entries;  // compact: which stored weight stands at each backward place
+  AlignedBuffer backward_weights;               // compact, or a dense convolution: weights in backward order
+};
+
+// Thread safety: const methods may run beside each other.
+class Network {
+ public:
+  // All weights zero and active. `trainable` networks own gradients, moments and backward indices; the target has none.
+  Network(std::shared_ptr<const NetworkPlan> plan, bool trainable);
+
+  // Xavier-uniform weights, U(+-sqrt(6 / (fan_in + fan_out))), fans as Flax counts them (kernel area included); biases 0.
+  void initialize(RandomStream& stream);
+
+  LayerWeights layer_weights(std::size_t layer) const;
+  // Replaces a layer, choosing its form from its density. Inactive weights must be 0. Moments are kept for weights that
+  // stay active and 0 elsewhere; see reset_optimizer.
+  void set_layer(std::size_t layer, const LayerWeights& weights);
+  void copy_from(const Network& other);  // all layers; moments as in set_layer
+
+  void reset_optimizer();  // moments 0, step count 0
+  std::int64_t optimizer_steps = 0;
+
+  // Moments in full order, for checkpoints: first, second, first of bias, second of bias.
+  struct Moments {
+    std::vector<float> first, second, bias_first, bias_second;
+  };
+  Moments layer_moments(std::size_t layer) const;
+  void set_layer_moments(std::size_t layer, const Moments& moments);
+
+  double sparsity() const;  // share of inactive weights (biases do not count)
+  std::vector<double> layer_sparsities() const;
+
+  const NetworkPlan& plan() const { return *plan_; }
+  const NetworkSpec& spec() const { return plan_->spec; }
+  std::vector<Layer>& layers() { return layers_; }
+  const std::vector<Layer>& layers() const { return layers_; }
+  bool trainable() const { return trainable_; }
+
+ private:
+  std::shared_ptr<const NetworkPlan> plan_;
+  bool trainable_;
+  std::vector<Layer> layers_;
+};
+
+}  // namespace eaudeqn

@@ -1,0 +1,69 @@
+// Activations and gradients of one network for one batch size, and the input tensor that several networks share.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <span>
+#include <vector>
+
+#include "core/parallel.h"
+#include "engine/aligned_buffer.h"
+#include "engine/layer_plan.h"
+
+namespace eaudeqn {
+
+// A batch of observations in the engine's layout; read by any number of networks.
+class InputTensor {
+ public:
+  InputTensor(std::shared_ptr<const NetworkPlan> plan, std::size_t batch);
+
+  // observations: [B][C][H*W], bytes or floats as the architecture says; 1 <= B <= the batch of the constructor.
+  void load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool);
+
+  const float* data() const { return values_.data(); }
+  std::size_t batch() const { return batch_; }
+
+ private:
+  std::shared_ptr<const NetworkPlan> plan_;
+  TensorLayout layout_;
+  std::size_t batch_ = 0;
+  AlignedBuffer values_;
+};
+
+// Borders are zero from the start and nothing writes them.
+class Workspace {
+ public:
+  Workspace(std::shared_ptr<const NetworkPlan> plan, std::size_t batch, bool with_gradients);
+
+  TensorLayout activation_layout(std::size_t tensor) const { return plan_->activation(tensor, lanes_, blocks_); }
+  TensorLayout gradient_layout(std::size_t tensor) const { return plan_->gradient(tensor, lanes_, blocks_); }
+  // Tensor 0 is the input last given to set_input.
+  const float* activation(std::size_t tensor) const { return tensor == 0 ? input_ : activations_[tensor].data(); }
+  float* activation_for_writing(std::size_t tensor) { return activations_[tensor].data(); }
+  float* gradient(std::size_t tensor) { return gradients_[tensor].data(); }
+  AlignedBuffer& gradient_buffer(std::size_t tensor) { return gradients_[tensor]; }
+  void set_input(const InputTensor& input) { input_ = input.data(); }
+
+  // The network's output of sample b, unit a: output()[(b / lanes * outputs + a) * lanes + b % lanes].
+  float output(std::size_t sample, std::size_t unit) const { return activations_.back().data()[place(sample, unit)]; }
+  // d loss / d output, same places; set all of them before a backward pass (0 for samples past the batch).
+  void set_output_gradient(std::size_t sample, std::size_t unit, float value) {
+    gradients_.back().data()[place(sample, unit)] = value;
+  }
+  void clear_output_gradient() { gradients_.back().clear(); }
+
+  std::size_t lanes() const { return lanes_; }
+  std::size_t blocks() const { return blocks_; }
+
+ private:
+  std::size_t place(std::size_t sample, std::size_t unit) const {
+    return (sample / lanes_ * plan_->spec.tensors.back().channels + unit) * lanes_ + sample % lanes_;
+  }
+
+  std::shared_ptr<const NetworkPlan> plan_;
+  std::size_t lanes_, blocks_;
+  const float* input_ = nullptr;
+  std::vector<AlignedBuffer> activations_, gradients_;
+};
+
+}  // namespace eaudeqn

@@ -1,0 +1,181 @@
+// The implementation of atari_roms.h.
+#include "environments/atari_roms.h"
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+#include <string_view>
+#include <system_error>
+
+#include "eaudeqn/error.h"
+#include "environments/atari.h"
+
+namespace eaudeqn {
+namespace {
+
+// ALE has no way to enumerate its games; atari_test.cc holds this list against ALE. Combat, Joust, Maze Craze and
+// Warlords have ROMs but no single-player game.
+constexpr std::array rom_names = std::to_array<std::string_view>({
+    "adventure",
+    "air_raid",
+    "alien",
+    "amidar",
+    "assault",
+    "asterix",
+    "asteroids",
+    "atlantis",
+    "atlantis2",
+    "backgammon",
+    "bank_heist",
+    "basic_math",
+    "battle_zone",
+    "beam_rider",
+    "berzerk",
+    "blackjack",
+    "bowling",
+    "boxing",
+    "breakout",
+    "carnival",
+    "casino",
+    "centipede",
+    "chopper_command",
+    "crazy_climber",
+    "crossbow",
+    "darkchambers",
+    "defender",
+    "demon_attack",
+    "donkey_kong",
+    "double_dunk",
+    "earthworld",
+    "elevator_action",
+    "enduro",
+    "entombed",
+    "et",
+    "fishing_derby",
+    "flag_capture",
+    "freeway",
+    "frogger",
+    "frostbite",
+    "galaxian",
+    "gopher",
+    "gravitar",
+    "hangman",
+    "haunted_house",
+    "hero",
+    "human_cannonball",
+    "ice_hockey",
+    "jamesbond",
+    "journey_escape",
+    "kaboom",
+    "kangaroo",
+    "keystone_kapers",
+    "king_kong",
+    "klax",
+    "koolaid",
+    "krull",
+    "kung_fu_master",
+    "laser_gates",
+    "lost_luggage",
+    "mario_bros",
+    "miniature_golf",
+    "montezuma_revenge",
+    "mr_do",
+    "ms_pacman",
+    "name_this_game",
+    "othello",
+    "pacman",
+    "phoenix",
+    "pitfall",
+    "pitfall2",
+    "pong",
+    "pooyan",
+    "private_eye",
+    "qbert",
+    "riverraid",
+    "road_runner",
+    "robotank",
+    "seaquest",
+    "sir_lancelot",
+    "skiing",
+    "solaris",
+    "space_invaders",
+    "space_war",
+    "star_gunner",
+    "superman",
+    "surround",
+    "tennis",
+    "tetris",
+    "tic_tac_toe_3d",
+    "time_pilot",
+    "trondead",
+    "turmoil",
+    "tutankham",
+    "up_n_down",
+    "venture",
+    "video_checkers",
+    "video_chess",
+    "video_cube",
+    "video_pinball",
+    "wizard_of_wor",
+    "word_zapper",
+    "yars_revenge",
+    "zaxxon",
+});
+
+// Gymnasium's rule: a letter is upper case where no letter stands before it, underscores go.
+std::string game_name(std::string_view rom_name) {
+  std::string name = "atari/";
+  bool in_word = false;
+  for (const char c : rom_name) {
+    const bool letter = std::isalpha(static_cast<unsigned char>(c)) != 0;
+    if (c != '_') name += letter && !in_word ? static_cast<char>(std::toupper(static_cast<unsigned char>(c))) : c;
+    in_word = letter;
+  }
+  return name;
+}
+
+}  // namespace
+
+const std::vector<std::string>& atari_games() {
+  static const std::vector<std::string> games = [] {
+    std::vector<std::string> names;
+    for (const std::string_view rom_name : rom_names) names.push_back(game_name(rom_name));
+    std::sort(names.begin(), names.end());
+    return names;
+  }();
+  return games;
+}
+
+std::string rom_file_name(const std::string& game) {
+  for (const std::string_view rom_name : rom_names) {
+    if (game_name(rom_name) == game) return std::string(rom_name) + ".bin";
+  }
+  throw Error::usage("there is no Atari game called " + game);
+}
+
+std::vector<std::filesystem::path> rom_directories() {
+  std::vector<std::filesystem::path> directories;
+  const char* chosen = std::getenv("EAUDEQN_ROMS");  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
+  if (chosen != nullptr && *chosen != '\0') directories.emplace_back(chosen);
+  std::error_code no_proc;
+  const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
+  if (!no_proc) directories.push_back(program.parent_path().parent_path() / "share" / "eaudeqn" / "roms");
+  directories.emplace_back(EAUDEQN_ROM_DIRECTORY);
+  return directories;
+}
+
+std::filesystem::path find_rom(const std::string& game, const std::vector<std::filesystem::path>& directories) {
+  const std::string name = rom_file_name(game);
+  std::string places;
+  for (const auto& directory : directories) {
+    const auto file = directory / name;
+    std::error_code unreadable;
+    if (std::filesystem::is_regular_file(file, unreadable)) return file;
+    places += (places.empty() ? "" : ", ") + directory.string();
+  }
+  throw Error::failure(game + ": no ROM file " + name + " in " + places +
+                       "; run scripts/bootstrap.sh or set EAUDEQN_ROMS to the directory that has it");
+}
+
+}  // namespace eaudeqn

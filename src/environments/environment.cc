@@ -1,0 +1,49 @@
+// Environments by name. The environments themselves are in atari.cc and classic.cc.
+#include "environments/environment.h"
+
+#include "core/nearest.h"
+#include "eaudeqn/error.h"
+#include "environments/atari.h"
+#include "environments/classic.h"
+
+namespace eaudeqn {
+namespace {
+
+Error unknown_environment(const std::string& name) {
+  std::vector<std::string> known = atari_games();
+  for (const std::string& classic : classic_environments()) known.push_back(classic);
+  std::string message = "there is no environment called '" + name + "'";
+  const std::vector<std::string> close = close_names(name, known);
+  for (std::size_t i = 0; i < close.size(); ++i) message += (i == 0 ? "; did you mean " : ", ") + close[i];
+  return Error::usage(message + (close.empty() ? "; see: eaudeqn list environments" : "?"));
+}
+
+bool contains(const std::vector<std::string>& names, const std::string& name) {
+  for (const std::string& candidate : names) {
+    if (candidate == name) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
+std::size_t EnvironmentSpec::frame_elements() const {
+  std::size_t product = 1;
+  for (const std::size_t size : frame_shape) product *= size;
+  return product;
+}
+
+std::unique_ptr<Environment> make_environment(const std::string& name, std::uint64_t seed, std::int64_t horizon) {
+  if (horizon < 0) throw Error::usage("the horizon is " + std::to_string(horizon) + " steps; it must not be negative");
+  if (contains(classic_environments(), name)) return make_classic(name, seed, horizon);
+  if (contains(atari_games(), name)) return make_atari(name, seed, horizon);
+  throw unknown_environment(name);
+}
+
+std::vector<std::string> list_environments() {
+  std::vector<std::string> names = playable_atari_games();
+  for (const std::string& classic : classic_environments()) names.push_back(classic);
+  return names;
+}
+
+}  // namespace eaudeqn

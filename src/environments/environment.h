@@ -1,0 +1,66 @@
+// What an agent acts in: reset, step, and the newest frame. Stacking frames into observations is frame_stack.h's job,
+// clipping rewards the agent's. Implementations: atari (ALE), classic (built in).
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace eaudeqn {
+
+enum class ElementType { uint8, float32 };
+
+inline std::size_t element_size(ElementType type) { return type == ElementType::uint8 ? 1 : 4; }
+
+// An observation is the last `stack` frames, newest last, zeros before an episode's first frame.
+struct EnvironmentSpec {
+  std::string name;  // "atari/Pong"
+  ElementType frame_type = ElementType::float32;
+  std::vector<std::size_t> frame_shape;   // {84, 84} or {n}
+  std::size_t stack = 1;                  // 4 for Atari, else 1
+  std::vector<std::string> action_names;  // size = number of discrete actions; Atari: the minimal action set in order
+  bool clip_rewards = false;              // learning clips rewards to [-1, 1] (Atari)
+  std::int64_t default_horizon = 0;       // steps before truncation that the task itself defines (500 for CartPole-v1)
+
+  std::size_t actions() const { return action_names.size(); }
+  std::size_t frame_elements() const;
+  std::size_t frame_bytes() const { return frame_elements() * element_size(frame_type); }
+};
+
+struct StepResult {
+  double reward = 0;       // unclipped
+  bool terminal = false;   // the task ended: no bootstrap
+  bool truncated = false;  // cut at the horizon and not terminal: bootstrap
+};
+
+// Thread safety: one owner. Determinism: everything follows from the constructor's seed and the calls made.
+class Environment {
+ public:
+  virtual ~Environment() = default;
+  virtual const EnvironmentSpec& spec() const = 0;
+
+  virtual void reset() = 0;                 // starts an episode; must be called before the first step
+  virtual StepResult step(int action) = 0;  // 0..actions()-1; not after terminal or truncated without reset
+  virtual std::span<const std::byte> frame() const = 0;  // newest frame, valid until the next reset/step/load
+
+  // Replaces the drawn start state after a reset (classic control: the state vector). Throws Error::usage where the
+  // environment has no such thing or the size is wrong.
+  virtual void set_initial_state(std::span<const double> state) = 0;
+
+  // The whole state, random streams included: after load(save()) the future is bit for bit the same.
+  // load throws Error::failure on bytes that save did not write.
+  virtual std::vector<std::byte> save() const = 0;
+  virtual void load(std::span<const std::byte> state) = 0;
+};
+
+// `seed` is ALE's random_seed for Atari (0 .. 2^31-1). `horizon` 0 means the task's own. Throws Error::usage for an
+// unknown name (listing close ones), Error::failure where the environment cannot start (missing ROM: where it looked).
+std::unique_ptr<Environment> make_environment(const std::string& name, std::uint64_t seed, std::int64_t horizon = 0);
+
+// All names, sorted, by family ("atari/Adventure" ... "classic/CartPole-v1" ...): those whose make would succeed.
+std::vector<std::string> list_environments();
+
+}  // namespace eaudeqn

@@ -1,0 +1,51 @@
+// What a person sees while something long runs: one live line on a terminal, plain lines elsewhere. Nothing is decided here.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace eaudeqn {
+
+// 75 -> "1 min 15 s"; for ETAs.
+std::string format_duration(double seconds);
+
+// Writes to stderr, so that stdout stays free for --json. On a terminal the line is rewritten about four times a second
+// and cut to the window's width; elsewhere a line is printed every `plain_period` seconds. NO_COLOR and TERM=dumb mean
+// plain lines too. Thread safety: none.
+class ProgressLine {
+ public:
+  explicit ProgressLine(double plain_period_seconds = 15);
+  ~ProgressLine();  // ends the live line
+
+  bool due() const;                       // cheap; ask before composing a line
+  void show(const std::string& line);     // the live line
+  void print(const std::string& line);    // a line that stays
+
+ private:
+  void clear();
+
+  bool live_;
+  bool shown_ = false;
+  double period_seconds_;
+  std::chrono::steady_clock::time_point last_;
+};
+
+// Steps per second over the last seconds, for rates and ETAs.
+class RateMeter {
+ public:
+  void add(std::int64_t step);      // call now and then with the step reached
+  double per_second() const;        // 0 until known
+  double elapsed_seconds() const;   // since the first add
+
+ private:
+  struct Sample {
+    double seconds;
+    std::int64_t step;
+  };
+  std::chrono::steady_clock::time_point start_ = std::chrono::steady_clock::now();
+  std::vector<Sample> samples_;
+};
+
+}  // namespace eaudeqn

@@ -1,0 +1,53 @@
+// Everything that a run is in the middle of: agent, environment, replay, random streams, counters; saved and restored as
+// one. The loop that moves it is trainer.cc.
+#pragma once
+
+#include <cstdint>
+#include <deque>
+#include <memory>
+#include <optional>
+#include <set>
+#include <string>
+
+#include "agents/dqn.h"
+#include "core/archive.h"
+#include "eaudeqn/config.h"
+#include "environments/environment.h"
+#include "environments/frame_stack.h"
+#include "experiment/checkpoints.h"
+#include "replay/replay.h"
+
+namespace eaudeqn {
+
+struct Counters {
+  std::int64_t step = 0;      // environment steps done
+  std::int64_t updates = 0;   // gradient steps of each network
+  std::int64_t episodes = 0;  // finished
+  std::int64_t episode_length = 0;
+  double episode_return = 0;  // unclipped
+  std::int64_t evaluated_step = -1;   // of the last evaluation, so that a resumed run does not repeat or skip one
+  std::uint64_t metrics_bytes = 0;    // size of metrics.jsonl
+};
+
+class RunState {
+ public:
+  explicit RunState(const Config& config);
+
+  // The first episode of a new run.
+  void begin();
+
+  // Writes the checkpoint of counters.step; the caller has set counters.metrics_bytes.
+  void save(const Config& config, CheckpointFolder& folder);
+  // Throws Error::failure naming the file and the failed check.
+  void load(const Config& config, CheckpointFolder& folder, std::int64_t step);
+
+  Counters counters;
+  std::unique_ptr<Environment> environment;
+  FrameStack stack;
+  Replay replay;
+  DqnAgent agent;
+  RandomStream replay_stream;
+  std::deque<double> recent_returns;  // of the last episodes, for the progress line only
+};
+
+}  // namespace eaudeqn

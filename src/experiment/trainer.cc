@@ -1,0 +1,296 @@
+// See eaudeqn/train.h.
+#include "eaudeqn/train.h"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <sched.h>
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+#include <numeric>
+#include <sstream>
+#include <thread>
+
+#include "core/files.h"
+#include "deploy/policy_network.h"
+#include "eaudeqn/error.h"
+#include "experiment/evaluation.h"
+#include "experiment/metrics.h"
+#include "experiment/progress.h"
+#include "experiment/run_state.h"
+#include "experiment/signals.h"
+
+namespace eaudeqn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+using Path = std::filesystem::path;
+
+constexpr std::size_t kRecentEpisodes = 20;  // in the progress line's mean return
+
+std::map<std::string, std::string> policy_metadata(const Config& config, const EnvironmentSpec& spec, std::int64_t step) {
+  Json preprocessing;
+  preprocessing["frame_shape"] = spec.frame_shape;
+  preprocessing["stack"] = spec.stack;
+  preprocessing["type"] = spec.frame_type == ElementType::uint8 ? "uint8" : "float32";
+  preprocessing["divide_by"] = spec.frame_type == ElementType::uint8 ? 255 : 1;
+  if (spec.frame_type == ElementType::uint8) {
+    preprocessing["frame_skip"] = 4;
+    preprocessing["frames"] = "grayscale, maximum of the last two, area interpolation; newest last, zeros before the first";
+  }
+  return {{"environment", config.environment},   {"algorithm", config.algorithm},
+          {"step", fmt::format("{}", step)},     {"preprocessing", preprocessing.dump()},
+          {"actions", Json(spec.action_names).dump()}, {"config", to_toml(config)}};
+}
+
+// One run from its first or next step to its end.
+class Run {
+ public:
+  Run(const Config& config, const TrainOptions& options)
+      : config_(config),
+        options_(options),
+        lock_(options.output),
+        checkpoints_(options.output),
+        pool_(options.threads),
+        state_(config) {}
+
+  TrainOutcome run() {
+    const auto newest = checkpoints_.newest();
+    if (options_.resume && newest) {
+      state_.load(config_, checkpoints_, *newest);
+      if (state_.counters.evaluated_step == config_.training.steps && std::filesystem::exists(policy_file())) {
+        say(fmt::format("{}: already finished at step {}", options_.output.string(), *newest));
+        return TrainOutcome::already_finished;
+      }
+      say(fmt::format("resuming at step {} of {}", *newest, config_.training.steps));
+    } else {
+      state_.begin();
+    }
+    saved_step_ = newest && options_.resume ? *newest : -1;
+    metrics_ = std::make_unique<Metrics>(options_.output, state_.counters.metrics_bytes);
+    rate_.add(state_.counters.step);
+    return loop();
+  }
+
+ private:
+  TrainOutcome loop() {
+    Counters& counters = state_.counters;
+    while (true) {
+      if (evaluation_due() && !stop_requested()) evaluate_selected();
+      const bool last = counters.step == config_.training.steps && counters.evaluated_step == counters.step;
+      if (stop_requested() || last || checkpoint_due()) save();
+      if (last) break;
+      if (stop_requested()) {
+        say(fmt::format("stopped after step {}; go on with: eaudeqn train '{}' --resume", counters.step,
+                        options_.output.string()));
+        return TrainOutcome::stopped;
+      }
+      take_step();
+      if (counters.step >= config_.training.initial_samples) learn();
+      if (!options_.quiet && progress_.due()) show_progress();
+    }
+    say(fmt::format("finished {} steps in {}: {}", counters.step, format_duration(rate_.elapsed_seconds()),
+                    options_.output.string()));
+    return TrainOutcome::finished;
+  }
+
+  // act, step, remember.
+  void take_step() {
+    Counters& counters = state_.counters;
+    const int action = state_.agent.act(state_.stack.planes(), counters.step, pool_);
+    const StepResult result = state_.environment->step(action);
+    const bool clip = state_.environment->spec().clip_rewards;
+    state_.replay.add(action, static_cast<float>(clip ? std::clamp(result.reward, -1.0, 1.0) : result.reward),
+                      result.terminal, result.truncated, state_.environment->frame());
+    state_.stack.push(state_.environment->frame());
+    ++counters.step;
+    ++counters.episode_length;
+    counters.episode_return += result.reward;
+    if (result.terminal || result.truncated) end_episode(result.truncated);
+  }
+
+  void end_episode(bool truncated) {
+    Counters& counters = state_.counters;
+    ++counters.episodes;
+    metrics_->record("episode", counters.step,
+                     {{"episode", counters.episodes},
+                      {"return", counters.episode_return},
+                      {"length", counters.episode_length},
+                      {"truncated", truncated},
+                      {"epsilon", exploration_epsilon(config_.training, counters.step)}});
+    state_.recent_returns.push_back(counters.episode_return);
+    if (state_.recent_returns.size() > kRecentEpisodes) state_.recent_returns.pop_front();
+    counters.episode_return = 0;
+    counters.episode_length = 0;
+    state_.begin();
+  }
+
+  // A gradient step every G steps, a target update every T.
+  void learn() {
+    Counters& counters = state_.counters;
+    if (counters.step % config_.training.gradient_period == 0 && state_.replay.size() > 0) {
+      state_.replay.sample(state_.replay_stream, static_cast<std::size_t>(config_.training.batch_size), batch_);
+      losses_ = state_.agent.update(batch_, pool_);
+      ++counters.updates;
+    }
+    if (counters.step % config_.training.target_update_period == 0 && counters.updates > 0) {
+      const TargetUpdate update = state_.agent.update_target(counters.step);
+      metrics_->record("target_update", counters.step,
+                       {{"updates", counters.updates},
+                        {"selected", update.selected},
+                        {"losses", update.losses},
+                        {"sparsity", update.sparsity},
+                        {"sparsities", update.sparsities}});
+      rate_.add(counters.step);
+      metrics_->record_timing(counters.step, {{"seconds", rate_.elapsed_seconds()},
+                                              {"steps_per_second", rate_.per_second()},
+                                              {"threads", options_.threads}});
+    }
+  }
+
+  bool evaluation_due() const {
+    const std::int64_t step = state_.counters.step;
+    const bool periodic = step > 0 && config_.evaluation.period > 0 && step % config_.evaluation.period == 0;
+    return (periodic || step == config_.training.steps) && state_.counters.evaluated_step != step;
+  }
+
+  void evaluate_selected() {
+    Counters& counters = state_.counters;
+    EvaluationRequest request;
+    request.environment = config_.environment;
+    request.horizon = config_.training.horizon;
+    request.episodes = config_.evaluation.episodes;
+    request.epsilon = config_.evaluation.epsilon;
+    RandomStream seeds(static_cast<std::uint64_t>(config_.seed), "evaluation", static_cast<std::uint64_t>(counters.step));
+    request.seed = seeds.next_u64();
+    Network& network = state_.agent.population().network(state_.agent.population().selected());
+    const auto report = [&](const EvaluationResult& result) {
+      if (options_.quiet || !progress_.due()) return;
+      progress_.show(fmt::format("evaluating at step {}: episode {} of {}, {} steps", counters.step,
+                                 result.returns.size() + 1, request.episodes, result.steps));
+    };
+    const EvaluationResult result = evaluate(network, request, pool_, stop_requested, report);
+    if (result.stopped) return;  // done again after the resume, from the same state
+    counters.evaluated_step = counters.step;
+    metrics_->record("evaluation", counters.step,
+                     {{"mean_return", result.mean_return()},
+                      {"returns", result.returns},
+                      {"epsilon", request.epsilon},
+                      {"sparsity", network.sparsity()}});
+    say(fmt::format("step {}: evaluation over {} episodes: mean return {:.1f} at sparsity {:.3f}", counters.step,
+                    result.returns.size(), result.mean_return(), network.sparsity()));
+  }
+
+  bool checkpoint_due() const {
+    const std::int64_t step = state_.counters.step;
+    return config_.checkpoint.period > 0 && step > 0 && step % config_.checkpoint.period == 0 && saved_step_ != step;
+  }
+
+  void save() {
+    state_.counters.metrics_bytes = metrics_->sync();
+    const Population& population = state_.agent.population();
+    write_policy(make_policy(population.network(population.selected()),
+                             policy_metadata(config_, state_.environment->spec(), state_.counters.step)),
+                 policy_file());
+    state_.save(config_, checkpoints_);
+    saved_step_ = state_.counters.step;
+  }
+
+  void show_progress() {
+    const Counters& counters = state_.counters;
+    const Population& population = state_.agent.population();
+    rate_.add(counters.step);
+    const double rate = rate_.per_second();
+    const std::string eta =
+        rate > 0 ? format_duration(static_cast<double>(config_.training.steps - counters.step) / rate) : "?";
+    const auto& returns = state_.recent_returns;
+    const std::string mean_return =
+        returns.empty() ? "-"
+                        : fmt::format("{:.1f}", std::accumulate(returns.begin(), returns.end(), 0.0) /
+                                                    static_cast<double>(returns.size()));
+    std::vector<std::string> losses, sparsities;
+    for (const double loss : losses_) losses.push_back(fmt::format("{:.2g}", loss));
+    for (std::size_t k = 0; k < population.size(); ++k) {
+      sparsities.push_back(fmt::format("{:.2f}{}", population.network(k).sparsity(), k == population.selected() ? "*" : ""));
+    }
+    progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | eps {:.2f} | loss {} | sparsity {}",
+                               counters.step, config_.training.steps, rate, eta, mean_return,
+                               exploration_epsilon(config_.training, counters.step),
+                               losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")),
+                               fmt::join(sparsities, " ")));
+  }
+
+  void say(const std::string& line) {
+    if (!options_.quiet) progress_.print(line);
+  }
+
+  Path policy_file() const { return options_.output / "policy.safetensors"; }
+
+  Config config_;
+  TrainOptions options_;
+  DirectoryLock lock_;
+  CheckpointFolder checkpoints_;
+  ThreadPool pool_;
+  RunState state_;
+  std::unique_ptr<Metrics> metrics_;
+  ProgressLine progress_;
+  RateMeter rate_;
+  Batch batch_;
+  std::vector<double> losses_;  // of the last update
+  std::int64_t saved_step_ = -1;
+};
+
+// The first key in which two configs differ, as "key: a / b".
+std::string first_difference(const std::string& ours, const std::string& theirs) {
+  std::istringstream a(ours), b(theirs);
+  for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
+    if (line_a != line_b) return "`" + line_b + "` there, `" + line_a + "` here";
+  }
+  return "they have different keys";
+}
+
+// Makes the run directory, or checks that it holds this very run.
+void prepare_directory(const Config& config, const TrainOptions& options) {
+  std::error_code code;
+  std::filesystem::create_directories(options.output, code);
+  if (code) {
+    throw Error::failure(fmt::format("{}: cannot be created: {}; choose another --output", options.output.string(),
+                                     code.message()));
+  }
+  const Path config_file = options.output / "config.toml";
+  const std::string text = to_toml(config);
+  if (!std::filesystem::exists(config_file)) {
+    write_file_atomically(config_file, text);
+    return;
+  }
+  const std::string name = options.output.string();
+  if (!options.resume) {
+    throw Error::usage(name + " already holds a run: add --resume to go on with it, or choose another --output");
+  }
+  const auto bytes = read_file(config_file);
+  const std::string existing(reinterpret_cast<const char*>(bytes.data()), bytes.size());
+  const std::string resolved = to_toml(parse_config(existing, config_file.string()));
+  if (resolved != text) {
+    throw Error::usage(fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
+                                   "`eaudeqn train '{}' --resume`",
+                                   name, first_difference(text, resolved), name));
+  }
+}
+
+}  // namespace
+
+TrainOutcome train(const Config& config, const TrainOptions& options) {
+  prepare_directory(config, options);
+  return Run(config, options).run();
+}
+
+int default_threads(const Config& config) {
+  if (config.network.kind == "mlp") return 1;  // too little work to share
+  cpu_set_t cpus;
+  const int available = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
+                            ? CPU_COUNT(&cpus)
+                            : static_cast<int>(std::thread::hardware_concurrency());
+  return std::clamp(available, 1, 16);
+}
+
+}  // namespace eaudeqn

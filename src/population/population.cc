@@ -1,0 +1,187 @@
+// See population.h.
+#include "population/population.h"
+
+#include <cmath>
+
+#include "eaudeqn/error.h"
+#include "sparsity/next_sparsity.h"
+
+namespace eaudeqn {
+
+std::optional<std::size_t> smallest_loss(const std::vector<double>& losses) {
+  std::optional<std::size_t> best;
+  for (std::size_t k = 0; k < losses.size(); ++k) {
+    if (!std::isnan(losses[k]) && (!best || losses[k] < losses[*best])) best = k;
+  }
+  return best;
+}
+
+std::vector<double> choice_probabilities(const std::vector<double>& losses) {
+  std::vector<double> probabilities(losses.size(), 0.0);
+  double sum = 0;
+  for (std::size_t k = 0; k < losses.size(); ++k) {
+    if (!std::isnan(losses[k])) probabilities[k] = 1.0 / (losses[k] + 1e-6);
+    sum += probabilities[k];
+  }
+  for (double& p : probabilities) p = sum > 0 ? p / sum : 1.0 / static_cast<double>(losses.size());
+  return probabilities;
+}
+
+Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& config)
+    : plan_(std::move(plan)),
+      config_(config),
+      distribution_(parse_distribution(config.sparsity.distribution)),
+      target_(plan_, false),
+      losses_(static_cast<std::size_t>(config.population.networks), 0.0),
+      acting_stream_(static_cast<std::uint64_t>(config.seed), "acting network"),
+      selection_stream_(static_cast<std::uint64_t>(config.seed), "selection") {
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  for (std::size_t k = 0; k < losses_.size(); ++k) {
+    RandomStream stream(seed, "initialization", k);
+    networks_.emplace_back(plan_, true);
+    networks_.back().initialize(stream);
+    pruning_streams_.emplace_back(seed, "pruning", k);
+  }
+  target_.copy_from(networks_[0]);
+}
+
+std::size_t Population::draw_acting_network() {
+  if (size() == 1) return 0;
+  const auto probabilities = choice_probabilities(losses_);
+  double rest = acting_stream_.uniform();
+  for (std::size_t k = 0; k + 1 < probabilities.size(); ++k) {
+    if (rest < probabilities[k]) return k;
+    rest -= probabilities[k];
+  }
+  // Rounding can leave a remainder for a network of probability 0; the last one that may act takes it.
+  for (std::size_t k = probabilities.size(); k-- > 0;) {
+    if (probabilities[k] > 0) return k;
+  }
+  return 0;
+}
+
+std::size_t Population::select(std::int64_t step) {
+  const auto best = smallest_loss(losses_);
+  if (!best) {
+    throw Error::failure("step " + std::to_string(step) + ": the loss of every network is NaN; the last checkpoint is " +
+                         "kept; lower training.learning_rate or look for broken rewards or observations");
+  }
+  if (config_.population.selection == "smallest_loss") return *best;
+  std::size_t k = 0;
+  do {
+    k = selection_stream_.below(size());
+  } while (std::isnan(losses_[k]));
+  return k;
+}
+
+void Population::replace_by_pruned_copy(std::size_t k, double sparsity) {
+  const Network& source = networks_[selected_];
+  std::vector<LayerWeights> all;
+  for (std::size_t l = 0; l < plan_->spec.layers.size(); ++l) all.push_back(source.layer_weights(l));
+  std::vector<PrunableLayer> layers;
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    layers.push_back({plan_->spec.layers[l].shape(), all[l].weights, all[l].mask});
+  }
+  const auto masks = magnitude_masks(layers, sparsity, distribution_);
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    all[l].mask = masks[l];
+    for (std::size_t i = 0; i < masks[l].size(); ++i) {
+      if (!masks[l][i]) all[l].weights[i] = 0;
+    }
+    networks_[k].set_layer(l, all[l]);
+  }
+}
+
+TargetUpdate Population::update_target(std::int64_t step) {
+  TargetUpdate update;
+  update.losses = losses_;
+  selected_ = select(step);
+  update.selected = selected_;
+  update.sparsity = networks_[selected_].sparsity();
+  target_.copy_from(networks_[selected_]);
+  const bool prunes = config_.sparsity.method == "eaude";
+  for (std::size_t k = 0; k < size(); ++k) {
+    if (k == selected_ || !prunes) continue;
+    const double exponent = pruning_streams_[k].uniform(0.0, config_.sparsity.max_noise);
+    replace_by_pruned_copy(k, next_sparsity(update.sparsity, step, config_.training.steps,
+                                            config_.training.target_update_period, exponent, config_.sparsity.max_speed));
+  }
+  for (Network& network : networks_) {
+    if (config_.population.reset_optimizer) network.reset_optimizer();
+    update.sparsities.push_back(network.sparsity());
+  }
+  losses_.assign(size(), 0.0);
+  return update;
+}
+
+namespace {
+
+std::string network_name(std::size_t k) { return "network" + std::to_string(k) + "/"; }
+
+void save_network(ArchiveWriter& archive, const std::string& prefix, const Network& network) {
+  for (std::size_t l = 0; l < network.layers().size(); ++l) {
+    const std::string name = prefix + network.spec().layers[l].name + "/";
+    const LayerWeights weights = network.layer_weights(l);
+    archive.add<float>(name + "weights", weights.weights);
+    archive.add<std::uint8_t>(name + "mask", weights.mask);
+    archive.add<float>(name + "bias", weights.bias);
+    if (!network.trainable()) continue;
+    const Network::Moments moments = network.layer_moments(l);
+    archive.add<float>(name + "first_moment", moments.first);
+    archive.add<float>(name + "second_moment", moments.second);
+    archive.add<float>(name + "bias_first_moment", moments.bias_first);
+    archive.add<float>(name + "bias_second_moment", moments.bias_second);
+  }
+  archive.add_value(prefix + "optimizer_steps", network.optimizer_steps);
+}
+
+void load_network(const ArchiveReader& archive, const std::string& prefix, Network& network) {
+  for (std::size_t l = 0; l < network.layers().size(); ++l) {
+    const LayerSpec& spec = network.spec().layers[l];
+    const std::string name = prefix + spec.name + "/";
+    network.set_layer(l, {archive.values<float>(name + "weights"), archive.values<std::uint8_t>(name + "mask"),
+                          archive.values<float>(name + "bias")});
+    if (!network.trainable()) continue;
+    const Network::Moments moments{archive.values<float>(name + "first_moment"),
+                                   archive.values<float>(name + "second_moment"),
+                                   archive.values<float>(name + "bias_first_moment"),
+                                   archive.values<float>(name + "bias_second_moment")};
+    if (moments.first.size() != spec.weights() || moments.second.size() != spec.weights() ||
+        moments.bias_first.size() != spec.out || moments.bias_second.size() != spec.out) {
+      throw Error::failure(archive.file().string() + ": section " + name + " does not have the layer's shape");
+    }
+    network.set_layer_moments(l, moments);
+  }
+  network.optimizer_steps = archive.value<std::int64_t>(prefix + "optimizer_steps");
+}
+
+}  // namespace
+
+void Population::save(ArchiveWriter& archive, const std::string& prefix) const {
+  for (std::size_t k = 0; k < size(); ++k) {
+    save_network(archive, prefix + network_name(k), networks_[k]);
+    archive.add_value(prefix + network_name(k) + "pruning_stream", pruning_streams_[k].position());
+  }
+  save_network(archive, prefix + "target/", target_);
+  archive.add<double>(prefix + "losses", losses_);
+  archive.add_value(prefix + "selected", static_cast<std::uint64_t>(selected_));
+  archive.add_value(prefix + "acting_stream", acting_stream_.position());
+  archive.add_value(prefix + "selection_stream", selection_stream_.position());
+}
+
+void Population::load(const ArchiveReader& archive, const std::string& prefix) {
+  for (std::size_t k = 0; k < size(); ++k) {
+    load_network(archive, prefix + network_name(k), networks_[k]);
+    pruning_streams_[k].seek(archive.value<std::uint64_t>(prefix + network_name(k) + "pruning_stream"));
+  }
+  load_network(archive, prefix + "target/", target_);
+  losses_ = archive.values<double>(prefix + "losses");
+  selected_ = archive.value<std::uint64_t>(prefix + "selected");
+  if (losses_.size() != size() || selected_ >= size()) {
+    throw Error::failure(archive.file().string() + ": the population in it has another number of networks");
+  }
+  acting_stream_.seek(archive.value<std::uint64_t>(prefix + "acting_stream"));
+  selection_stream_.seek(archive.value<std::uint64_t>(prefix + "selection_stream"));
+}
+
+}  // namespace eaudeqn

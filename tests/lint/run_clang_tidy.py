@@ -1,0 +1,68 @@
+"""Runs clang-tidy on the program's sources, with the compile commands of the clang preset: run_clang_tidy.py [FILE...].
+
+It leaves out the unit tests: macros of the test framework drown what clang-tidy has to say. A file that was clean is
+not looked at again until it, any header of the tree, the checks or its compile command change.
+"""
+
+import concurrent.futures
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+from files import ROOT, project_files
+
+BUILD = ROOT / "build" / "clang"
+CLEAN = BUILD / "clang_tidy"
+
+
+def configured_commands():
+    """The compile command of every source of the program: {path relative to ROOT: command}."""
+    subprocess.run([str(ROOT / "scripts" / "build.sh"), "clang", "--tests", "--configure-only"], check=True)
+    commands = {}
+    for entry in json.loads((BUILD / "compile_commands.json").read_text()):
+        path = pathlib.Path(entry["directory"], entry["file"]).resolve()
+        if path.is_relative_to(ROOT):
+            commands[path.relative_to(ROOT).as_posix()] = entry["command"]
+    return {
+        name: command
+        for name, command in sorted(commands.items())
+        if name.startswith(("src/", "apps/")) and name.endswith(".cc") and not name.endswith("_test.cc")
+    }
+
+
+def tidy(name, key):
+    """Returns what clang-tidy has to say about one file, or "" if it is clean."""
+    mark = CLEAN / name.replace("/", "+")
+    if mark.is_file() and mark.read_text() == key:
+        return ""
+    run = subprocess.run(["clang-tidy", "--quiet", "-p", str(BUILD), name], cwd=ROOT, capture_output=True, text=True)
+    if run.returncode == 0:
+        mark.write_text(key)
+        return ""
+    return run.stdout + run.stderr
+
+
+def main(only):
+    commands = configured_commands()
+    names = [name for name in commands if not only or name in only]
+    if not names:
+        sys.exit("no source to look at")
+    CLEAN.mkdir(parents=True, exist_ok=True)
+    version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
+    headers = [path for path in project_files() if path.suffix == ".h" or path.name == ".clang-tidy"]
+    common = version + b"".join((ROOT / path).read_bytes() for path in headers)
+    keys = {
+        name: hashlib.sha256(common + commands[name].encode() + (ROOT / name).read_bytes()).hexdigest() for name in names
+    }
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = [text for text in pool.map(lambda name: tidy(name, keys[name]), names) if text]
+    print(*found, sep="\n")
+    print(f"{len(names) - len(found)} of {len(names)} files are clean")
+    sys.exit(bool(found))
+
+
+if __name__ == "__main__":
+    main(sys.argv[1:])
