@@ -53,7 +53,8 @@ int run_evaluate(const Arguments& arguments) {
       remaining = "about " + format_duration(left * per_episode / rate.per_second());
     }
     progress.show(fmt::format("episode {}, step {}, {:.0f}/s, mean return so far {:.1f}, ETA {}",
-                              result.returns.size() + 1, result.steps, rate.per_second(), result.mean_return(), remaining));
+                              result.returns.size() + 1, result.steps, rate.per_second(), result.mean_return(),
+                              remaining));
   };
   const EvaluationResult result = evaluate(network, request, pool, stop_requested, report);
   if (result.stopped) throw Error::failure("evaluation stopped by a signal before its end; nothing was written");
@@ -69,8 +70,8 @@ int run_evaluate(const Arguments& arguments) {
     fmt::print("{}\n", json.dump());
     return 0;
   }
-  progress.print(fmt::format("{}: {} episodes, {} steps, epsilon {}, seed {}", request.environment, result.returns.size(),
-                             result.steps, request.epsilon, request.seed));
+  progress.print(fmt::format("{}: {} episodes, {} steps, epsilon {}, seed {}", request.environment,
+                             result.returns.size(), result.steps, request.epsilon, request.seed));
   fmt::print("mean return {:.2f} at sparsity {:.4f}\n", result.mean_return(), policy.sparsity());
   return 0;
 }
@@ -91,7 +92,8 @@ void add_evaluate(CLI::App& app, Run& run) {
   command->add_option("--epsilon", arguments->epsilon, "Share of random actions (default: the run's config)")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns");
-  command->add_option("--threads", arguments->threads, "Threads; results do not depend on it")->check(CLI::Range(1, 256));
+  command->add_option("--threads", arguments->threads, "Threads; results do not depend on it")
+      ->check(CLI::Range(1, 256));
   command->add_flag("--json", arguments->json, "One JSON object on stdout, nothing else");
   command->callback([arguments, &run] { run = [arguments] { return run_evaluate(*arguments); }; });
 }

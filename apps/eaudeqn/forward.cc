@@ -21,7 +21,8 @@ struct Arguments {
 
 constexpr std::size_t kBatch = 32;
 
-// The file's rows as the engine reads them: planes for images. Throws Error::failure where the shape is not the network's.
+// The file's rows as the engine reads them: planes for images. Throws Error::failure where the shape is not the
+// network's.
 std::vector<std::byte> read_observations(const Architecture& architecture, const NpyArray& array,
                                          const std::string& file) {
   std::vector<std::size_t> expected = architecture.input;
@@ -31,8 +32,8 @@ std::vector<std::byte> read_observations(const Architecture& architecture, const
   if (array.shape.empty() || row != expected || (array.type != type && array.type != "f8")) {
     std::string wanted = "(batch";
     for (const std::size_t size : expected) wanted += fmt::format(", {}", size);
-    throw Error::failure(fmt::format("{}: the network wants {}) of {}", file, wanted,
-                                     architecture.byte_input ? "uint8" : "float32"));
+    throw Error::failure(
+        fmt::format("{}: the network wants {}) of {}", file, wanted, architecture.byte_input ? "uint8" : "float32"));
   }
   if (architecture.byte_input) {
     if (array.type != "u1") throw Error::failure(file + ": the network wants uint8 observations");
@@ -85,17 +86,20 @@ int run_forward(const Arguments& arguments) {
 }  // namespace
 
 void add_forward(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("forward", "Run a policy's network on a batch of raw observations from a .npy file.");
+  auto* command =
+      app.add_subcommand("forward", "Run a policy's network on a batch of raw observations from a .npy file.");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("policy", arguments->policy, "A run directory or a policy.safetensors")
       ->required()
       ->type_name("RUN|POLICY");
-  command->add_option("--observations", arguments->observations,
-                      "(batch, 84, 84, 4) uint8, newest frame last, for Atari; (batch, n) float32 else")
+  command
+      ->add_option("--observations", arguments->observations,
+                   "(batch, 84, 84, 4) uint8, newest frame last, for Atari; (batch, n) float32 else")
       ->required()
       ->type_name("X.npy");
   command->add_option("--output", arguments->output, "(batch, outputs) float32")->required()->type_name("Q.npy");
-  command->add_option("--threads", arguments->threads, "Threads; results do not depend on it")->check(CLI::Range(1, 256));
+  command->add_option("--threads", arguments->threads, "Threads; results do not depend on it")
+      ->check(CLI::Range(1, 256));
   command->callback([arguments, &run] { run = [arguments] { return run_forward(*arguments); }; });
 }
 

@@ -25,13 +25,14 @@ Json describe(const Policy& policy, const std::filesystem::path& file) {
     const PolicyLayer& layer = policy.layers[l];
     const std::size_t positions = l < spec.layers.size() ? spec.positions(l) : 0;
     const std::size_t layer_flops = 2 * layer.values.size() * positions;
-    layers.push_back({{"name", layer.name},
-                      {"shape", layer.shape},
-                      {"parameters", layer.parameters()},
-                      {"active", layer.values.size()},
-                      {"sparsity", 1.0 - static_cast<double>(layer.values.size()) / static_cast<double>(layer.parameters())},
-                      {"bytes", stored_bytes(layer)},
-                      {"flops", layer_flops}});
+    layers.push_back(
+        {{"name", layer.name},
+         {"shape", layer.shape},
+         {"parameters", layer.parameters()},
+         {"active", layer.values.size()},
+         {"sparsity", 1.0 - static_cast<double>(layer.values.size()) / static_cast<double>(layer.parameters())},
+         {"bytes", stored_bytes(layer)},
+         {"flops", layer_flops}});
     parameters += layer.parameters();
     active += layer.values.size();
     flops += layer_flops;

@@ -45,8 +45,9 @@ int run_trace_command(const Arguments& arguments) {
 
 void add_trace(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand(
-      "trace", "Step an environment with fixed actions until they or the episode end; write observations.npy (one row more "
-               "than rewards.npy), rewards.npy, terminals.npy, truncations.npy.");
+      "trace",
+      "Step an environment with fixed actions until they or the episode end; write observations.npy (one row more "
+      "than rewards.npy), rewards.npy, terminals.npy, truncations.npy.");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("environment", arguments->environment, "See `eaudeqn list environments`")
       ->required()
@@ -55,7 +56,8 @@ void add_trace(CLI::App& app, Run& run) {
       ->required()
       ->type_name("A.npy");
   command->add_option("--seed", arguments->seed, "Atari: ALE's random_seed");
-  command->add_option("--initial-state", arguments->initial_state, "Replaces the drawn start state (classic: the state)")
+  command
+      ->add_option("--initial-state", arguments->initial_state, "Replaces the drawn start state (classic: the state)")
       ->type_name("S.npy");
   command->add_option("--output", arguments->output, "Directory for the files")->required()->type_name("DIR");
   command->callback([arguments, &run] { run = [arguments] { return run_trace_command(*arguments); }; });

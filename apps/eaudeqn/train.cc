@@ -90,25 +90,30 @@ std::string settings_help() {
 }  // namespace
 
 void add_train(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand("train", "Train an agent. Ctrl-C saves and stops (exit code 75); --resume goes on.");
+  auto* command =
+      app.add_subcommand("train", "Train an agent. Ctrl-C saves and stops (exit code 75); --resume goes on.");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("subject", arguments->subject,
-                      "An environment (atari/Pong, classic/CartPole-v1: see `eaudeqn list environments`), a config file "
-                      "(.toml), or with --resume a run directory")
+  command
+      ->add_option("subject", arguments->subject,
+                   "An environment (atari/Pong, classic/CartPole-v1: see `eaudeqn list environments`), a config file "
+                   "(.toml), or with --resume a run directory")
       ->required()
       ->type_name("ENV|CONFIG.toml|RUN");
-  command->add_option("--algorithm", arguments->algorithm,
-                      "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small, "
-                      "eaudedqn_large")
+  command
+      ->add_option("--algorithm", arguments->algorithm,
+                   "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small, "
+                   "eaudedqn_large")
       ->type_name("NAME");
-  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")
+      ->check(CLI::NonNegativeNumber);
   command->add_option("--steps", arguments->steps, "Environment steps of the whole run (schedules follow it)")
       ->check(CLI::PositiveNumber);
   command->add_option("--set", arguments->settings, "Override one setting: --set training.gamma=0.95; see below")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  command->add_option("--output", arguments->output, "Run directory (default runs/ENV_ALGORITHM_seedN)")->type_name("DIR");
+  command->add_option("--output", arguments->output, "Run directory (default runs/ENV_ALGORITHM_seedN)")
+      ->type_name("DIR");
   command->add_flag("--resume", arguments->resume, "Go on from the run directory's newest checkpoint");
   command->add_option("--threads", arguments->threads, "Threads (default: what pays); results do not depend on it")
       ->check(CLI::Range(1, 256));

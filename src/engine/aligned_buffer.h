@@ -12,7 +12,8 @@ namespace eaudeqn {
 class AlignedBuffer {
  public:
   AlignedBuffer() = default;
-  explicit AlignedBuffer(std::size_t size) : size_(size), data_(hwy::AllocateAligned<float>(std::max<std::size_t>(size, 1))) {
+  explicit AlignedBuffer(std::size_t size)
+      : size_(size), data_(hwy::AllocateAligned<float>(std::max<std::size_t>(size, 1))) {
     clear();
   }
 

@@ -10,9 +10,9 @@
 namespace eaudeqn {
 namespace {
 
-constexpr std::size_t kFeatureChunk = 64;       // inputs of a compact dense layer per input-gradient task
-constexpr std::size_t kScratchWeights = 2048;   // running sums of a compact weight-gradient task: 128 KB
-constexpr std::size_t kDenseChannels = 4;       // output channels of a dense weight-gradient task
+constexpr std::size_t kFeatureChunk = 64;        // inputs of a compact dense layer per input-gradient task
+constexpr std::size_t kScratchWeights = 2048;    // running sums of a compact weight-gradient task: 128 KB
+constexpr std::size_t kDenseChannels = 4;        // output channels of a dense weight-gradient task
 constexpr std::size_t kDenseLayerChannels = 64;  // outputs of a dense layer's weight-gradient task (times one segment)
 constexpr std::size_t kAdamChunk = 1 << 15;
 
@@ -39,7 +39,8 @@ void arrange_backward_weights(const Network& network, std::size_t index, Layer& 
 void mask_by_relu(const NetworkPlan& plan, Workspace& workspace, std::size_t tensor, std::size_t block,
                   std::size_t offset, std::size_t step, Epilogue& epilogue) {
   if (!plan.activation_is_relu[tensor]) return;
-  epilogue.relu_source = workspace.activation(tensor) + block * workspace.activation_layout(tensor).block_pitch() + offset;
+  epilogue.relu_source =
+      workspace.activation(tensor) + block * workspace.activation_layout(tensor).block_pitch() + offset;
   epilogue.relu_source_step = static_cast<std::ptrdiff_t>(step);
 }
 
@@ -72,7 +73,8 @@ void convolution_input_gradient_row(const Pass& pass, const Operation& operation
     row.lanes = in.lanes;
     Epilogue epilogue;
     epilogue.accumulate = !first;
-    mask_by_relu(plan, workspace, operation.input, block, values.offset(0, y, phase.column), stride * in.lanes, epilogue);
+    mask_by_relu(plan, workspace, operation.input, block, values.offset(0, y, phase.column), stride * in.lanes,
+                 epilogue);
     if (!layer.compact) {
       offsets.clear();
       for (std::size_t o = 0; o < spec.out; ++o) {
@@ -155,8 +157,8 @@ void compact_dense_input_gradient(const Pass& pass, const Operation& operation, 
   }
 }
 
-// Dense form: features that lie evenly spaced, [first, first + count). Their weights lie a whole row apart, often a power of
-// two and so in few sets of the cache: they are copied together first.
+// Dense form: features that lie evenly spaced, [first, first + count). Their weights lie a whole row apart, often a
+// power of two and so in few sets of the cache: they are copied together first.
 void full_dense_input_gradient(const Pass& pass, const Operation& operation, bool is_first, std::size_t block,
                                std::size_t first, std::size_t count, const std::vector<std::int32_t>& offsets,
                                std::vector<float>& packed) {
@@ -181,7 +183,8 @@ void full_dense_input_gradient(const Pass& pass, const Operation& operation, boo
   row.lanes = in.lanes;
   Epilogue epilogue;
   epilogue.accumulate = !is_first;
-  mask_by_relu(plan, workspace, operation.input, block, values.offset(place.channel, place.row, place.column), 0, epilogue);
+  mask_by_relu(plan, workspace, operation.input, block, values.offset(place.channel, place.row, place.column), 0,
+               epilogue);
   DenseRows dense;
   dense.weights = packed.data();
   dense.weight_pitch = 1;
@@ -246,7 +249,8 @@ GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const
   planes.gradient_block_pitch = static_cast<std::ptrdiff_t>(out.block_pitch());
   planes.input = workspace.activation(operation.input);
   if (operation.kind == OperationKind::convolution) {
-    planes.input += (in.border.top - geometry.pad_top) * in.row_pitch() + (in.border.left - geometry.pad_left) * in.lanes;
+    planes.input +=
+        (in.border.top - geometry.pad_top) * in.row_pitch() + (in.border.left - geometry.pad_left) * in.lanes;
   }
   planes.input_row_pitch = static_cast<std::ptrdiff_t>(in.row_pitch() * operation.stride);
   planes.input_step = static_cast<std::ptrdiff_t>(in.lanes * operation.stride);
@@ -279,7 +283,8 @@ void weight_gradient_part(const Pass& pass, const Operation& operation, std::siz
     const std::size_t end = std::min(begin + geometry.segment_size, spec.row_size());
     dense_weight_gradient(planes, last - first, geometry.offsets.data(), begin, end,
                           aligned_scratch(scratch, (last - first) * (end - begin)),
-                          layer.gradient.data() + first * spec.row_size(), static_cast<std::ptrdiff_t>(spec.row_size()));
+                          layer.gradient.data() + first * spec.row_size(),
+                          static_cast<std::ptrdiff_t>(spec.row_size()));
     if (layer.active == layer.mask.size()) return;
     for (std::size_t o = first; o < last; ++o) {
       float* gradient = layer.gradient.data() + o * spec.row_size();

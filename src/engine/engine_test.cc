@@ -145,7 +145,8 @@ std::vector<float> train(int threads, std::size_t batch) {
     forward(passes, pool);
     for (const Pass& pass : passes) {
       for (std::size_t b = 0; b < batch; ++b) {
-        for (std::size_t a = 0; a < 3; ++a) pass.workspace->set_output_gradient(b, a, pass.workspace->output(b, a) - 1.0F);
+        for (std::size_t a = 0; a < 3; ++a)
+          pass.workspace->set_output_gradient(b, a, pass.workspace->output(b, a) - 1.0F);
       }
     }
     backward(passes, pool);
@@ -196,7 +197,8 @@ TEST(NetworkWeights, ChangingTheFormKeepsWeightsMasksAndSurvivingMoments) {
   Network network(plan, true);
   network.initialize(stream);
   Network::Moments moments = network.layer_moments(0);
-  for (std::size_t i = 0; i < moments.first.size(); ++i) moments.first[i] = moments.second[i] = static_cast<float>(i + 1);
+  for (std::size_t i = 0; i < moments.first.size(); ++i)
+    moments.first[i] = moments.second[i] = static_cast<float>(i + 1);
   network.set_layer_moments(0, moments);
   LayerWeights weights = network.layer_weights(0);
   for (std::size_t i = 0; i < weights.weights.size(); i += 3) weights.mask[i] = 0, weights.weights[i] = 0;

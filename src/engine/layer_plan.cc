@@ -29,7 +29,8 @@ Reach gradient_reach(std::size_t inputs, std::size_t outputs, std::size_t kernel
   for (std::size_t i = 0; i < inputs; ++i) {
     for (std::size_t k = 0; k < kernel; ++k) {
       const auto shifted = static_cast<std::ptrdiff_t>(i + padding) - static_cast<std::ptrdiff_t>(k);
-      if (floor_divide(shifted, static_cast<std::ptrdiff_t>(stride)) * static_cast<std::ptrdiff_t>(stride) != shifted) continue;
+      if (floor_divide(shifted, static_cast<std::ptrdiff_t>(stride)) * static_cast<std::ptrdiff_t>(stride) != shifted)
+        continue;
       const std::ptrdiff_t at = floor_divide(shifted, static_cast<std::ptrdiff_t>(stride));
       lowest = std::min(lowest, at);
       highest = std::max(highest, at);

@@ -11,12 +11,12 @@
 
 namespace eaudeqn {
 
-// The input gradient of a strided convolution falls apart into stride x stride phases: cells (row, column) + stride * (i, j)
-// meet only the taps whose kernel row and column have the right remainder.
+// The input gradient of a strided convolution falls apart into stride x stride phases: cells (row, column) + stride *
+// (i, j) meet only the taps whose kernel row and column have the right remainder.
 struct GradientPhase {
-  std::size_t row = 0, column = 0;         // first input cell of the phase
-  std::vector<std::size_t> taps;           // kernel row * columns + kernel column, ascending
-  std::vector<std::int32_t> tap_offsets;   // pixels from output-gradient pixel (i, j), channel 0, for each tap
+  std::size_t row = 0, column = 0;        // first input cell of the phase
+  std::vector<std::size_t> taps;          // kernel row * columns + kernel column, ascending
+  std::vector<std::int32_t> tap_offsets;  // pixels from output-gradient pixel (i, j), channel 0, for each tap
 };
 
 struct LayerPlan {
@@ -28,7 +28,8 @@ struct LayerPlan {
   std::size_t segment_size = 0, segments = 1;
 };
 
-// Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a plan.
+// Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a
+// plan.
 struct NetworkPlan {
   explicit NetworkPlan(const NetworkSpec& spec);
 

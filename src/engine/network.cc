@@ -172,7 +172,9 @@ Network::Moments Network::layer_moments(std::size_t index) const {
   const std::size_t out = plan_->spec.layers[index].out;
   const auto first = layer.bias_first_moment.span().first(out);
   const auto second = layer.bias_second_moment.span().first(out);
-  return {expand(layer, layer.first_moment), expand(layer, layer.second_moment), {first.begin(), first.end()},
+  return {expand(layer, layer.first_moment),
+          expand(layer, layer.second_moment),
+          {first.begin(), first.end()},
           {second.begin(), second.end()}};
 }
 

@@ -30,14 +30,14 @@ struct LayerIndex {
 
 struct Layer {
   bool compact = false;
-  std::vector<std::uint8_t> mask;        // all entries
+  std::vector<std::uint8_t> mask;  // all entries
   std::size_t active = 0;
   std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, ascending
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
   AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
 
-  LayerIndex forward;   // compact: row out * segments + segment
-  LayerIndex backward;  // compact: row phase * in + input channel
+  LayerIndex forward;                           // compact: row out * segments + segment
+  LayerIndex backward;                          // compact: row phase * in + input channel
   std::vector<std::uint32_t> backward_entries;  // compact: which stored weight stands at each backward place
   AlignedBuffer backward_weights;               // compact, or a dense convolution: weights in backward order
 };
@@ -48,7 +48,8 @@ class Network {
   // All weights zero and active. `trainable` networks own gradients, moments and backward indices; the target has none.
   Network(std::shared_ptr<const NetworkPlan> plan, bool trainable);
 
-  // Xavier-uniform weights, U(+-sqrt(6 / (fan_in + fan_out))), fans as Flax counts them (kernel area included); biases 0.
+  // Xavier-uniform weights, U(+-sqrt(6 / (fan_in + fan_out))), fans as Flax counts them (kernel area included); biases
+  // 0.
   void initialize(RandomStream& stream);
 
   LayerWeights layer_weights(std::size_t layer) const;

@@ -1,5 +1,5 @@
-// What a network computes: tensors, the operations between them in order, and the layers that own weights. A description
-// only: weights are in network.h, activations in workspace.h.
+// What a network computes: tensors, the operations between them in order, and the layers that own weights. A
+// description only: weights are in network.h, activations in workspace.h.
 #pragma once
 
 #include <cstddef>
@@ -10,13 +10,13 @@ namespace eaudeqn {
 
 // The choices that define a network; it is what a policy file stores.
 struct Architecture {
-  std::string kind = "nature";              // nature | impala | mlp
-  std::size_t features = 512;               // F (nature, impala)
-  std::size_t width = 1;                    // channel factor (impala)
-  std::vector<std::size_t> hidden;          // hidden sizes (mlp)
-  std::vector<std::size_t> input;           // {C, H, W}, or {n}
-  std::size_t outputs = 0;                  // number of actions
-  bool byte_input = false;                  // uint8 observations, divided by 255
+  std::string kind = "nature";      // nature | impala | mlp
+  std::size_t features = 512;       // F (nature, impala)
+  std::size_t width = 1;            // channel factor (impala)
+  std::vector<std::size_t> hidden;  // hidden sizes (mlp)
+  std::vector<std::size_t> input;   // {C, H, W}, or {n}
+  std::size_t outputs = 0;          // number of actions
+  bool byte_input = false;          // uint8 observations, divided by 255
 
   bool operator==(const Architecture&) const = default;
 };

@@ -1,5 +1,5 @@
-// Forward and backward passes of several networks at once, so that one parallel loop has K x (parts of a layer) tasks and
-// two cores share five networks evenly. Results do not depend on the number of threads. No losses, no environment.
+// Forward and backward passes of several networks at once, so that one parallel loop has K x (parts of a layer) tasks
+// and two cores share five networks evenly. Results do not depend on the number of threads. No losses, no environment.
 #pragma once
 
 #include <span>
@@ -20,8 +20,8 @@ struct Pass {
 // Needs workspace->set_input. Afterwards workspace->output(sample, unit) holds the outputs.
 void forward(std::span<const Pass> passes, ThreadPool& pool);
 
-// Needs a forward pass and the output gradients. Afterwards every layer's gradient (of active weights) and bias_gradient
-// are set: sums over the batch of d loss / d weight.
+// Needs a forward pass and the output gradients. Afterwards every layer's gradient (of active weights) and
+// bias_gradient are set: sums over the batch of d loss / d weight.
 void backward(std::span<const Pass> passes, ThreadPool& pool);
 
 // One Adam step of every network with the gradients of the last backward pass (optimizer_steps advances by 1).

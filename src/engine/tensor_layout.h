@@ -1,5 +1,6 @@
-// Where the elements of a batch-innermost tensor lie: [block][channel][row][column][lane], the batch being blocks x lanes.
-// Rows and columns may have a border of zeros, so that a convolution never tests for an edge. Layout only, no data.
+// Where the elements of a batch-innermost tensor lie: [block][channel][row][column][lane], the batch being blocks x
+// lanes. Rows and columns may have a border of zeros, so that a convolution never tests for an edge. Layout only, no
+// data.
 #pragma once
 
 #include <cstddef>

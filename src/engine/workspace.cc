@@ -14,7 +14,8 @@ InputTensor::InputTensor(std::shared_ptr<const NetworkPlan> plan, std::size_t ba
 void InputTensor::load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool) {
   const bool bytes = plan_->spec.architecture.byte_input;
   const std::size_t elements = layout_.channels * layout_.height * layout_.width;
-  if (batch == 0 || batch > layout_.lanes * layout_.blocks || observations.size() != batch * elements * (bytes ? 1 : 4)) {
+  if (batch == 0 || batch > layout_.lanes * layout_.blocks ||
+      observations.size() != batch * elements * (bytes ? 1 : 4)) {
     throw Error::failure("observations do not have the network's input shape: " + std::to_string(observations.size()) +
                          " bytes for " + std::to_string(batch) + " of " + std::to_string(elements) + " elements");
   }

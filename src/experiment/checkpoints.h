@@ -1,5 +1,5 @@
-// The checkpoints/ folder of a run: which ones there are, which to keep, and the replay segments they share. What stands
-// inside a checkpoint is the trainer's business (trainer.cc); the container is core/archive.h.
+// The checkpoints/ folder of a run: which ones there are, which to keep, and the replay segments they share. What
+// stands inside a checkpoint is the trainer's business (trainer.cc); the container is core/archive.h.
 #pragma once
 
 #include <cstdint>
@@ -17,8 +17,8 @@ class CheckpointFolder {
   explicit CheckpointFolder(const std::filesystem::path& run_directory);
 
   const std::filesystem::path& segments() const { return segments_; }  // replay segment files
-  std::filesystem::path file(std::int64_t step) const;                  // step_000000123456.checkpoint
-  std::vector<std::int64_t> steps() const;                              // of the checkpoints there, ascending
+  std::filesystem::path file(std::int64_t step) const;                 // step_000000123456.checkpoint
+  std::vector<std::int64_t> steps() const;                             // of the checkpoints there, ascending
   std::optional<std::int64_t> newest() const;
 
   // Says which segment files the checkpoint of `step` needs, so that keep_newest does not have to read it again.

@@ -41,8 +41,8 @@ EvaluationResult evaluate(Network& network, const EvaluationRequest& request, Th
         return result;
       }
       const bool random = exploration.uniform() < request.epsilon;
-      const int action = random ? static_cast<int>(exploration.below(spec.actions()))
-                                : actor.act(network, stack.planes(), pool);
+      const int action =
+          random ? static_cast<int>(exploration.below(spec.actions())) : actor.act(network, stack.planes(), pool);
       const StepResult step = environment->step(action);
       stack.push(environment->frame());
       episode_return += step.reward;

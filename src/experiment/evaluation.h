@@ -13,9 +13,9 @@ namespace eaudeqn {
 
 struct EvaluationRequest {
   std::string environment;
-  std::int64_t horizon = 0;   // 0: the task's own
+  std::int64_t horizon = 0;    // 0: the task's own
   std::int64_t episodes = 10;  // whole episodes; used when steps is 0
-  std::int64_t steps = 0;     // or: as many steps, the last episode unfinished and not counted (unless it is the only one)
+  std::int64_t steps = 0;  // or: as many steps, the last episode unfinished and not counted (unless it is the only one)
   double epsilon = 0.01;
   std::uint64_t seed = 1;
 };
@@ -29,7 +29,8 @@ struct EvaluationResult {
   double mean_return() const;
 };
 
-// A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each step.
+// A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each
+// step.
 EvaluationResult evaluate(Network& network, const EvaluationRequest& request, ThreadPool& pool,
                           const std::function<bool()>& stop,
                           const std::function<void(const EvaluationResult&)>& progress = {});

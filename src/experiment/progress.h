@@ -1,4 +1,5 @@
-// What a person sees while something long runs: one live line on a terminal, plain lines elsewhere. Nothing is decided here.
+// What a person sees while something long runs: one live line on a terminal, plain lines elsewhere. Nothing is decided
+// here.
 #pragma once
 
 #include <chrono>
@@ -19,9 +20,9 @@ class ProgressLine {
   explicit ProgressLine(double plain_period_seconds = 15);
   ~ProgressLine();  // ends the live line
 
-  bool due() const;                       // cheap; ask before composing a line
-  void show(const std::string& line);     // the live line
-  void print(const std::string& line);    // a line that stays
+  bool due() const;                     // cheap; ask before composing a line
+  void show(const std::string& line);   // the live line
+  void print(const std::string& line);  // a line that stays
 
  private:
   void clear();
@@ -35,9 +36,9 @@ class ProgressLine {
 // Steps per second over the last seconds, for rates and ETAs.
 class RateMeter {
  public:
-  void add(std::int64_t step);      // call now and then with the step reached
-  double per_second() const;        // 0 until known
-  double elapsed_seconds() const;   // since the first add
+  void add(std::int64_t step);     // call now and then with the step reached
+  double per_second() const;       // 0 until known
+  double elapsed_seconds() const;  // since the first add
 
  private:
   struct Sample {

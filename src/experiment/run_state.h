@@ -1,5 +1,5 @@
-// Everything that a run is in the middle of: agent, environment, replay, random streams, counters; saved and restored as
-// one. The loop that moves it is trainer.cc.
+// Everything that a run is in the middle of: agent, environment, replay, random streams, counters; saved and restored
+// as one. The loop that moves it is trainer.cc.
 #pragma once
 
 #include <cstdint>
@@ -24,9 +24,9 @@ struct Counters {
   std::int64_t updates = 0;   // gradient steps of each network
   std::int64_t episodes = 0;  // finished
   std::int64_t episode_length = 0;
-  double episode_return = 0;  // unclipped
-  std::int64_t evaluated_step = -1;   // of the last evaluation, so that a resumed run does not repeat or skip one
-  std::uint64_t metrics_bytes = 0;    // size of metrics.jsonl
+  double episode_return = 0;         // unclipped
+  std::int64_t evaluated_step = -1;  // of the last evaluation, so that a resumed run does not repeat or skip one
+  std::uint64_t metrics_bytes = 0;   // size of metrics.jsonl
 };
 
 class RunState {

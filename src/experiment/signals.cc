@@ -1,10 +1,10 @@
 // See signals.h.
 #include "experiment/signals.h"
 
+#include <unistd.h>
+
 #include <csignal>
 #include <initializer_list>
-
-#include <unistd.h>
 
 namespace eaudeqn {
 namespace {

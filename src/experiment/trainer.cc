@@ -1,6 +1,4 @@
 // See eaudeqn/train.h.
-#include "eaudeqn/train.h"
-
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <sched.h>
@@ -14,6 +12,7 @@
 #include "core/files.h"
 #include "deploy/policy_network.h"
 #include "eaudeqn/error.h"
+#include "eaudeqn/train.h"
 #include "experiment/evaluation.h"
 #include "experiment/metrics.h"
 #include "experiment/progress.h"
@@ -28,7 +27,8 @@ using Path = std::filesystem::path;
 
 constexpr std::size_t kRecentEpisodes = 20;  // in the progress line's mean return
 
-std::map<std::string, std::string> policy_metadata(const Config& config, const EnvironmentSpec& spec, std::int64_t step) {
+std::map<std::string, std::string> policy_metadata(const Config& config, const EnvironmentSpec& spec,
+                                                   std::int64_t step) {
   Json preprocessing;
   preprocessing["frame_shape"] = spec.frame_shape;
   preprocessing["stack"] = spec.stack;
@@ -36,10 +36,11 @@ std::map<std::string, std::string> policy_metadata(const Config& config, const E
   preprocessing["divide_by"] = spec.frame_type == ElementType::uint8 ? 255 : 1;
   if (spec.frame_type == ElementType::uint8) {
     preprocessing["frame_skip"] = 4;
-    preprocessing["frames"] = "grayscale, maximum of the last two, area interpolation; newest last, zeros before the first";
+    preprocessing["frames"] =
+        "grayscale, maximum of the last two, area interpolation; newest last, zeros before the first";
   }
-  return {{"environment", config.environment},   {"algorithm", config.algorithm},
-          {"step", fmt::format("{}", step)},     {"preprocessing", preprocessing.dump()},
+  return {{"environment", config.environment},         {"algorithm", config.algorithm},
+          {"step", fmt::format("{}", step)},           {"preprocessing", preprocessing.dump()},
           {"actions", Json(spec.action_names).dump()}, {"config", to_toml(config)}};
 }
 
@@ -161,7 +162,8 @@ class Run {
     request.horizon = config_.training.horizon;
     request.episodes = config_.evaluation.episodes;
     request.epsilon = config_.evaluation.epsilon;
-    RandomStream seeds(static_cast<std::uint64_t>(config_.seed), "evaluation", static_cast<std::uint64_t>(counters.step));
+    RandomStream seeds(static_cast<std::uint64_t>(config_.seed), "evaluation",
+                       static_cast<std::uint64_t>(counters.step));
     request.seed = seeds.next_u64();
     Network& network = state_.agent.population().network(state_.agent.population().selected());
     const auto report = [&](const EvaluationResult& result) {
@@ -204,20 +206,20 @@ class Run {
     const std::string eta =
         rate > 0 ? format_duration(static_cast<double>(config_.training.steps - counters.step) / rate) : "?";
     const auto& returns = state_.recent_returns;
-    const std::string mean_return =
-        returns.empty() ? "-"
-                        : fmt::format("{:.1f}", std::accumulate(returns.begin(), returns.end(), 0.0) /
-                                                    static_cast<double>(returns.size()));
+    const std::string mean_return = returns.empty()
+                                        ? "-"
+                                        : fmt::format("{:.1f}", std::accumulate(returns.begin(), returns.end(), 0.0) /
+                                                                    static_cast<double>(returns.size()));
     std::vector<std::string> losses, sparsities;
     for (const double loss : losses_) losses.push_back(fmt::format("{:.2g}", loss));
     for (std::size_t k = 0; k < population.size(); ++k) {
-      sparsities.push_back(fmt::format("{:.2f}{}", population.network(k).sparsity(), k == population.selected() ? "*" : ""));
+      sparsities.push_back(
+          fmt::format("{:.2f}{}", population.network(k).sparsity(), k == population.selected() ? "*" : ""));
     }
-    progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | eps {:.2f} | loss {} | sparsity {}",
-                               counters.step, config_.training.steps, rate, eta, mean_return,
-                               exploration_epsilon(config_.training, counters.step),
-                               losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")),
-                               fmt::join(sparsities, " ")));
+    progress_.show(fmt::format(
+        "step {}/{} {:.0f}/s ETA {} | return {} | eps {:.2f} | loss {} | sparsity {}", counters.step,
+        config_.training.steps, rate, eta, mean_return, exploration_epsilon(config_.training, counters.step),
+        losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")), fmt::join(sparsities, " ")));
   }
 
   void say(const std::string& line) {
@@ -254,8 +256,8 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
   std::error_code code;
   std::filesystem::create_directories(options.output, code);
   if (code) {
-    throw Error::failure(fmt::format("{}: cannot be created: {}; choose another --output", options.output.string(),
-                                     code.message()));
+    throw Error::failure(
+        fmt::format("{}: cannot be created: {}; choose another --output", options.output.string(), code.message()));
   }
   const Path config_file = options.output / "config.toml";
   const std::string text = to_toml(config);
@@ -271,9 +273,10 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
   const std::string existing(reinterpret_cast<const char*>(bytes.data()), bytes.size());
   const std::string resolved = to_toml(parse_config(existing, config_file.string()));
   if (resolved != text) {
-    throw Error::usage(fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
-                                   "`eaudeqn train '{}' --resume`",
-                                   name, first_difference(text, resolved), name));
+    throw Error::usage(
+        fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
+                    "`eaudeqn train '{}' --resume`",
+                    name, first_difference(text, resolved), name));
   }
 }
 

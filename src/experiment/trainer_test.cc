@@ -1,4 +1,5 @@
-// The training loop as a whole, on CartPole: what a run leaves, resuming, refusals. Signals and kills: tests/conformance.
+// The training loop as a whole, on CartPole: what a run leaves, resuming, refusals. Signals and kills:
+// tests/conformance.
 #include <gtest/gtest.h>
 
 #include <filesystem>

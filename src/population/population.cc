@@ -63,7 +63,8 @@ std::size_t Population::draw_acting_network() {
 std::size_t Population::select(std::int64_t step) {
   const auto best = smallest_loss(losses_);
   if (!best) {
-    throw Error::failure("step " + std::to_string(step) + ": the loss of every network is NaN; the last checkpoint is " +
+    throw Error::failure("step " + std::to_string(step) +
+                         ": the loss of every network is NaN; the last checkpoint is " +
                          "kept; lower training.learning_rate or look for broken rewards or observations");
   }
   if (config_.population.selection == "smallest_loss") return *best;
@@ -103,8 +104,9 @@ TargetUpdate Population::update_target(std::int64_t step) {
   for (std::size_t k = 0; k < size(); ++k) {
     if (k == selected_ || !prunes) continue;
     const double exponent = pruning_streams_[k].uniform(0.0, config_.sparsity.max_noise);
-    replace_by_pruned_copy(k, next_sparsity(update.sparsity, step, config_.training.steps,
-                                            config_.training.target_update_period, exponent, config_.sparsity.max_speed));
+    replace_by_pruned_copy(
+        k, next_sparsity(update.sparsity, step, config_.training.steps, config_.training.target_update_period, exponent,
+                         config_.sparsity.max_speed));
   }
   for (Network& network : networks_) {
     if (config_.population.reset_optimizer) network.reset_optimizer();
@@ -142,10 +144,9 @@ void load_network(const ArchiveReader& archive, const std::string& prefix, Netwo
     network.set_layer(l, {archive.values<float>(name + "weights"), archive.values<std::uint8_t>(name + "mask"),
                           archive.values<float>(name + "bias")});
     if (!network.trainable()) continue;
-    const Network::Moments moments{archive.values<float>(name + "first_moment"),
-                                   archive.values<float>(name + "second_moment"),
-                                   archive.values<float>(name + "bias_first_moment"),
-                                   archive.values<float>(name + "bias_second_moment")};
+    const Network::Moments moments{
+        archive.values<float>(name + "first_moment"), archive.values<float>(name + "second_moment"),
+        archive.values<float>(name + "bias_first_moment"), archive.values<float>(name + "bias_second_moment")};
     if (moments.first.size() != spec.weights() || moments.second.size() != spec.weights() ||
         moments.bias_first.size() != spec.out || moments.bias_second.size() != spec.out) {
       throw Error::failure(archive.file().string() + ": section " + name + " does not have the layer's shape");

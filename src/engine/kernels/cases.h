@@ -1,4 +1,5 @@
-// The one table of layer shapes that drives forward agreement, gradients (kernels_test.cc) and timing (bench/kernels_bench.cc).
+// The one table of layer shapes that drives forward agreement, gradients (kernels_test.cc) and timing
+// (bench/kernels_bench.cc).
 #pragma once
 
 #include <cstddef>

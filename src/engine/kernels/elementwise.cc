@@ -35,8 +35,7 @@ void adam_update_target(const AdamStep& step, std::size_t count, const float* HW
     const Vector g = hn::Load(d, gradient + i);
     const Vector m = hn::Add(hn::Mul(b1, hn::Load(d, first_moment + i)), hn::Mul(rest1, g));
     const Vector v = hn::Add(hn::Mul(b2, hn::Load(d, second_moment + i)), hn::Mul(rest2, hn::Mul(g, g)));
-    const Vector direction =
-        hn::Div(hn::Div(m, correction1), hn::Add(hn::Sqrt(hn::Div(v, correction2)), epsilon));
+    const Vector direction = hn::Div(hn::Div(m, correction1), hn::Add(hn::Sqrt(hn::Div(v, correction2)), epsilon));
     hn::Store(m, d, first_moment + i);
     hn::Store(v, d, second_moment + i);
     hn::Store(hn::Sub(hn::Load(d, weights + i), hn::Mul(rate, direction)), d, weights + i);

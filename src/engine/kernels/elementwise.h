@@ -1,5 +1,5 @@
-// Kernels without weights to walk: Adam, ReLU, max-pooling and the input stage. The sums are in rows.h and weight_gradient.h.
-// Plain versions for tests: reference.h. Thread safety: pure apart from the outputs.
+// Kernels without weights to walk: Adam, ReLU, max-pooling and the input stage. The sums are in rows.h and
+// weight_gradient.h. Plain versions for tests: reference.h. Thread safety: pure apart from the outputs.
 #pragma once
 
 #include <cstddef>
@@ -22,16 +22,18 @@ void adam_update(const AdamStep& step, std::size_t count, const float* gradient,
                  float* second_moment);
 
 // output = max(0, input), one block, every channel.
-void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout, float* output);
+void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
+                  float* output);
 // input_gradient (+)= output_gradient where input > 0.
 void relu_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
                    const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient,
                    bool accumulate);
 // target (+)= source, same shape.
-void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout, float* target,
-                 bool accumulate);
+void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout,
+                 float* target, bool accumulate);
 
-// 3x3, stride 2, SAME (cells outside do not count); one block. The gradient goes to the first largest cell in row order.
+// 3x3, stride 2, SAME (cells outside do not count); one block. The gradient goes to the first largest cell in row
+// order.
 void max_pool_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
                       float* output);
 // input_gradient must be zero before; it is written inside the border only.

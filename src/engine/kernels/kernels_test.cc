@@ -19,11 +19,12 @@ NetworkSpec one_layer(const LayerCase& c) {
   spec.architecture.input = {c.in, c.height, c.width};
   spec.tensors.push_back({c.in, c.height, c.width});
   spec.tensors.push_back({c.in, c.height, c.width});
-  spec.tensors.push_back({c.out, same_padding(c.height, c.kernel, c.stride).outputs,
-                          same_padding(c.width, c.kernel, c.stride).outputs});
+  spec.tensors.push_back(
+      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
   spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
   spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
-  spec.operations.push_back({convolution ? OperationKind::convolution : OperationKind::dense, 1, 2, 0, c.stride, false, -1});
+  spec.operations.push_back(
+      {convolution ? OperationKind::convolution : OperationKind::dense, 1, 2, 0, c.stride, false, -1});
   return spec;
 }
 
@@ -81,7 +82,8 @@ class LayerCases : public testing::TestWithParam<LayerCase> {
   template <typename T>
   std::vector<T> sample(const std::vector<float>& all, std::size_t b) const {
     const std::size_t size = all.size() / c_.batch;
-    return {all.begin() + static_cast<std::ptrdiff_t>(b * size), all.begin() + static_cast<std::ptrdiff_t>((b + 1) * size)};
+    return {all.begin() + static_cast<std::ptrdiff_t>(b * size),
+            all.begin() + static_cast<std::ptrdiff_t>((b + 1) * size)};
   }
   template <typename T>
   std::vector<T> activation(std::size_t b) const {  // tensor 1
@@ -118,7 +120,8 @@ TEST_P(LayerCases, ForwardEqualsTheReferenceBitForBit) {
 TEST_P(LayerCases, InputGradientEqualsTheReferenceBitForBit) {
   const TensorShape& in = spec_.tensors[1];
   const TensorLayout layout = workspace_.gradient_layout(1);
-  const std::size_t batch = output_gradients_.size() / (spec_.tensors[2].channels * spec_.tensors[2].height * spec_.tensors[2].width);
+  const std::size_t batch =
+      output_gradients_.size() / (spec_.tensors[2].channels * spec_.tensors[2].height * spec_.tensors[2].width);
   for (std::size_t b = 0; b < batch; b += c_.timed ? 13 : 1) {
     const auto expected = reference::convolution_input_gradient(spec_.layers[0], c_.stride, in, spec_.tensors[2],
                                                                 full_.weights, sample<float>(output_gradients_, b));

@@ -1,6 +1,6 @@
 // The naive versions of everything that the kernels compute, on plain [C][H][W] arrays of one sample: for tests and for
-// reading. Never used in training. T = float repeats the kernels' order of fused multiply-adds exactly; T = double serves
-// finite differences.
+// reading. Never used in training. T = float repeats the kernels' order of fused multiply-adds exactly; T = double
+// serves finite differences.
 #pragma once
 
 #include <cmath>
@@ -19,7 +19,8 @@ T weight_at(const std::vector<T>& weights, const LayerSpec& layer, std::size_t o
 }
 
 // Input cell under kernel cell k of output cell o, or -1 outside.
-inline std::ptrdiff_t input_cell(std::size_t o, std::size_t k, std::size_t inputs, std::size_t kernel, std::size_t stride) {
+inline std::ptrdiff_t input_cell(std::size_t o, std::size_t k, std::size_t inputs, std::size_t kernel,
+                                 std::size_t stride) {
   const auto cell = static_cast<std::ptrdiff_t>(o * stride + k) -
                     static_cast<std::ptrdiff_t>(same_padding(inputs, kernel, stride).before);
   return cell >= 0 && cell < static_cast<std::ptrdiff_t>(inputs) ? cell : -1;
@@ -40,8 +41,8 @@ std::vector<T> convolution(const LayerSpec& layer, std::size_t stride, const Ten
               const std::ptrdiff_t row = input_cell(y, ky, in.height, layer.rows, stride);
               const std::ptrdiff_t column = input_cell(x, kx, in.width, layer.columns, stride);
               if (row < 0 || column < 0) continue;
-              const std::size_t at = (c * in.height + static_cast<std::size_t>(row)) * in.width +
-                                     static_cast<std::size_t>(column);
+              const std::size_t at =
+                  (c * in.height + static_cast<std::size_t>(row)) * in.width + static_cast<std::size_t>(column);
               sum = std::fma(weight_at(weights, layer, o, c, ky, kx), input[at], sum);
             }
           }
@@ -99,8 +100,8 @@ void convolution_weight_gradient(const LayerSpec& layer, std::size_t stride, con
               const std::ptrdiff_t column = input_cell(x, kx, in.width, layer.columns, stride);
               if (row < 0 || column < 0) continue;
               weight_gradient[((o * layer.in + c) * layer.rows + ky) * layer.columns + kx] +=
-                  g * input[(c * in.height + static_cast<std::size_t>(row)) * in.width +
-                            static_cast<std::size_t>(column)];
+                  g *
+                  input[(c * in.height + static_cast<std::size_t>(row)) * in.width + static_cast<std::size_t>(column)];
             }
           }
         }
@@ -120,8 +121,9 @@ std::vector<T> max_pool(const TensorShape& in, const TensorShape& out, const std
           const std::ptrdiff_t column = input_cell(x, k % 3, in.width, 3, 2);
           if (row < 0 || column < 0) continue;
           T& cell = output[(c * out.height + y) * out.width + x];
-          cell = std::max(cell, input[(c * in.height + static_cast<std::size_t>(row)) * in.width +
-                                      static_cast<std::size_t>(column)]);
+          cell = std::max(
+              cell,
+              input[(c * in.height + static_cast<std::size_t>(row)) * in.width + static_cast<std::size_t>(column)]);
         }
       }
     }

@@ -1,4 +1,5 @@
-// See rows.h. Tiles: as many (output row, pixel, vector) accumulators as the register file holds, less a few for inputs.
+// See rows.h. Tiles: as many (output row, pixel, vector) accumulators as the register file holds, less a few for
+// inputs.
 #include "engine/kernels/rows.h"
 
 #undef HWY_TARGET_INCLUDE

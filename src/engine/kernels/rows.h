@@ -1,6 +1,6 @@
-// The forward pass and the input gradient, sparse and dense: one output row of pixels = sum over weights of weight x input.
-// Both passes are the same sum with other offsets (layer_index.h), so these kernels serve both. The weight gradient is
-// weight_gradient.h. Plain C++ versions of whole layers, for tests: reference.h.
+// The forward pass and the input gradient, sparse and dense: one output row of pixels = sum over weights of weight x
+// input. Both passes are the same sum with other offsets (layer_index.h), so these kernels serve both. The weight
+// gradient is weight_gradient.h. Plain C++ versions of whole layers, for tests: reference.h.
 //
 // A "pixel" is `lanes` consecutive floats (lanes_for_batch: 16 or 32). Every output element is ONE chain of fused
 // multiply-adds in the order of the weights, whatever the instruction set, the tile or the form, so the dense form, the
@@ -13,8 +13,8 @@
 
 namespace eaudeqn {
 
-// One output row: pixel p reads input + p * input_step + offset * lanes for each weight's offset (in pixels, so that the same
-// index serves every batch size) and writes output + p * output_step.
+// One output row: pixel p reads input + p * input_step + offset * lanes for each weight's offset (in pixels, so that
+// the same index serves every batch size) and writes output + p * output_step.
 struct PixelRow {
   const float* input = nullptr;
   std::ptrdiff_t input_step = 0;  // in floats
@@ -26,11 +26,11 @@ struct PixelRow {
 
 // What happens before and after the sum. Steps are floats between pixels, of the row that belongs to the output row.
 struct Epilogue {
-  float bias = 0;           // the sum starts here ...
-  bool accumulate = false;  // ... or, if set, from what the output holds
+  float bias = 0;                   // the sum starts here ...
+  bool accumulate = false;          // ... or, if set, from what the output holds
   const float* residual = nullptr;  // added after the sum
   std::ptrdiff_t residual_step = 0;
-  bool relu = false;  // then max(0, .)
+  bool relu = false;                   // then max(0, .)
   const float* relu_source = nullptr;  // then 0 where this activation is not positive (the derivative of ReLU)
   std::ptrdiff_t relu_source_step = 0;
 };
@@ -45,8 +45,8 @@ void sparse_pixel_pair(const std::int32_t* const offsets[2], const float* const 
                        const PixelRow rows[2], const Epilogue epilogues[2]);
 
 // `rows` output rows from one input: weight i of each row meets the input at offsets[i]; the
-// outputs are rows[0].output + r * output_pitch; biases[r] (nullptr: 0) replace epilogue.bias; residual and relu_source are
-// those of row 0 and advance by residual_pitch and relu_source_pitch.
+// outputs are rows[0].output + r * output_pitch; biases[r] (nullptr: 0) replace epilogue.bias; residual and relu_source
+// are those of row 0 and advance by residual_pitch and relu_source_pitch.
 struct DenseRows {
   const float* weights = nullptr;  // weight i of row r is at weights + r * weight_pitch + i * weight_step
   std::ptrdiff_t weight_pitch = 0;
@@ -61,7 +61,8 @@ struct DenseRows {
 };
 void dense_rows(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue);
 
-// The same for many weights: in segments whose inputs stay in the first-level cache, sums waiting in the output meanwhile.
+// The same for many weights: in segments whose inputs stay in the first-level cache, sums waiting in the output
+// meanwhile.
 void dense_rows_in_segments(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue);
 
 }  // namespace eaudeqn

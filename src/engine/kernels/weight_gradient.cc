@@ -17,8 +17,8 @@ using Tag = hn::CappedTag<float, 16>;
 using Vector = hn::Vec<Tag>;
 
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kCachedInputs = 128;      // x 128 bytes at 32 lanes: half of the usual first-level cache
-constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
+constexpr std::size_t kCachedInputs = 128;        // x 128 bytes at 32 lanes: half of the usual first-level cache
+constexpr std::size_t kCachedGradients = 3072;    // floats: a third of it
 constexpr std::size_t kSums = 16 / kVectorWidth;  // vectors that hold the 16 running sums of one weight
 template <std::size_t kHalves>
 constexpr std::ptrdiff_t kLanes = static_cast<std::ptrdiff_t>(kHalves * 16);  // floats per pixel
@@ -61,8 +61,7 @@ HWY_INLINE void reduce_eight(const Vector8* eights, float* HWY_RESTRICT out) {
   for (std::size_t i = 0; i < 2; ++i) {
     const auto a = hn::BitCast(d64, fours[2 * i]);
     const auto b = hn::BitCast(d64, fours[2 * i + 1]);
-    twos[i] = hn::Add(hn::BitCast(d8, hn::InterleaveLower(d64, a, b)),
-                      hn::BitCast(d8, hn::InterleaveUpper(d64, a, b)));
+    twos[i] = hn::Add(hn::BitCast(d8, hn::InterleaveLower(d64, a, b)), hn::BitCast(d8, hn::InterleaveUpper(d64, a, b)));
   }
   hn::StoreU(hn::Add(hn::ConcatEven(d8, twos[1], twos[0]), hn::ConcatOdd(d8, twos[1], twos[0])), d8, out);
 }
@@ -111,9 +110,8 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, std::ptrdiff_t g
 template <std::size_t kHalves>
 HWY_INLINE void sparse_pixels(const GradientPlanes& planes, const float* gradient, const float* input,
                               const std::int32_t* offsets, std::size_t count, float* scratch) {
-  constexpr std::size_t kPixels = (kManyRegisters ? 24 : 12) / (kHalves * kSums) > 0
-                                      ? (kManyRegisters ? 24 : 12) / (kHalves * kSums)
-                                      : 1;
+  constexpr std::size_t kPixels =
+      (kManyRegisters ? 24 : 12) / (kHalves * kSums) > 0 ? (kManyRegisters ? 24 : 12) / (kHalves * kSums) : 1;
   constexpr std::size_t kFew = kPixels > 4 ? 4 : (kPixels > 2 ? 2 : 1);
   std::size_t x = 0;
   const auto at = [&](std::size_t pixel) { return static_cast<std::ptrdiff_t>(pixel); };
@@ -151,7 +149,7 @@ void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
 // Dense layers (one pixel): sums never leave registers.
 template <std::size_t kHalves>
 void single_pixel(const GradientPlanes& planes, const float* gradient_pixel, const std::int32_t* offsets,
-                         std::size_t count, float* HWY_RESTRICT gradient) {
+                  std::size_t count, float* HWY_RESTRICT gradient) {
   const Tag d;
   Vector tile[kHalves * kSums];
   EAUDEQN_UNROLL
@@ -187,8 +185,8 @@ void sparse_lanes(const GradientPlanes& planes, std::size_t channels, const std:
   if (planes.height == 1 && planes.width == 1 && planes.blocks == 1) {
     for (std::size_t c = 0; c < channels; ++c) {
       single_pixel<kHalves>(planes,
-                                   planes.output_gradient + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch,
-                                   offsets + begins[c], ends[c] - begins[c], gradient + begins[c]);
+                            planes.output_gradient + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch,
+                            offsets + begins[c], ends[c] - begins[c], gradient + begins[c]);
     }
     return;
   }
@@ -249,8 +247,8 @@ HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part,
     for (std::size_t w = 0; w < kWeights; ++w) {
       EAUDEQN_UNROLL
       for (std::size_t s = 0; s < kSums; ++s) {
-        sums[c][w][s] = part.first ? hn::Zero(d)
-                                   : hn::Load(d, scratch + (c * scratch_pitch + w) * 16 + s * kVectorWidth);
+        sums[c][w][s] =
+            part.first ? hn::Zero(d) : hn::Load(d, scratch + (c * scratch_pitch + w) * 16 + s * kVectorWidth);
       }
     }
   }
@@ -339,7 +337,8 @@ void dense_lanes(const GradientPlanes& planes, std::size_t channels, const std::
   const std::size_t cached = HWY_MAX(kCachedGradients / (kChannels * planes.width * planes.lanes), std::size_t{1});
   for (std::size_t b = 0; b < planes.blocks; ++b) {
     for (std::size_t y = 0; y < planes.height; y += cached) {
-      const float* gradient_rows = planes.output_gradient + static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
+      const float* gradient_rows = planes.output_gradient +
+                                   static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
                                    static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
       PixelRows part{nullptr,
                      planes.input + static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
@@ -357,7 +356,8 @@ void dense_lanes(const GradientPlanes& planes, std::size_t channels, const std::
     }
   }
   for (std::size_t c = 0; c < channels; ++c) {
-    reduce_scratch(scratch + c * weights * 16, weights, gradient + static_cast<std::ptrdiff_t>(c) * gradient_pitch + first);
+    reduce_scratch(scratch + c * weights * 16, weights,
+                   gradient + static_cast<std::ptrdiff_t>(c) * gradient_pitch + first);
   }
 }
 

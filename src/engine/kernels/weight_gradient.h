@@ -1,8 +1,8 @@
 // The weight gradient, only where a weight is active: d loss / d w = sum over blocks, pixels and lanes of
-// output gradient x input at the weight's offset. The output-gradient tile stays in registers; one dot product per weight.
-// The sum's order is fixed and the same for every instruction set and form: 16 running sums (lane modulo 16) over blocks,
-// rows, columns and the two halves of 32 lanes in order, then halved 16 -> 8 -> 4 -> 2 -> 1 by adding upper to lower.
-// Offsets are in pixels, as in rows.h. Thread safety: pure apart from gradient and scratch.
+// output gradient x input at the weight's offset. The output-gradient tile stays in registers; one dot product per
+// weight. The sum's order is fixed and the same for every instruction set and form: 16 running sums (lane modulo 16)
+// over blocks, rows, columns and the two halves of 32 lanes in order, then halved 16 -> 8 -> 4 -> 2 -> 1 by adding
+// upper to lower. Offsets are in pixels, as in rows.h. Thread safety: pure apart from gradient and scratch.
 #pragma once
 
 #include <cstddef>
@@ -16,7 +16,8 @@ struct GradientPlanes {
   const float* output_gradient = nullptr;  // channel 0 of the range, pixel (0, 0), block 0
   std::ptrdiff_t gradient_channel_pitch = 0, gradient_row_pitch = 0, gradient_step = 0, gradient_block_pitch = 0;
   const float* input = nullptr;
-  std::ptrdiff_t input_row_pitch = 0, input_step = 0, input_block_pitch = 0;  // row pitch: of output rows (stride included)
+  std::ptrdiff_t input_row_pitch = 0, input_step = 0,
+                 input_block_pitch = 0;  // row pitch: of output rows (stride included)
   std::size_t height = 0, width = 0, blocks = 0, lanes = 0;
 };
 
@@ -25,8 +26,8 @@ struct GradientPlanes {
 void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* begins,
                             const std::size_t* ends, const std::int32_t* offsets, float* scratch, float* gradient);
 
-// Dense form: all weights [first, last) of each channel; weight i of channel c goes to gradient[c * gradient_pitch + i].
-// scratch as above.
+// Dense form: all weights [first, last) of each channel; weight i of channel c goes to gradient[c * gradient_pitch +
+// i]. scratch as above.
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
                            std::size_t first, std::size_t last, float* scratch, float* gradient,
                            std::ptrdiff_t gradient_pitch);
