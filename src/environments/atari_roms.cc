@@ -2,10 +2,10 @@
 #include "environments/atari_roms.h"
 
 #include <algorithm>
-#include <array>
 #include <cctype>
 #include <cstdlib>
-#include <string_view>
+#include <iterator>
+#include <sstream>
 #include <system_error>
 
 #include "eaudeqn/error.h"
@@ -16,115 +16,28 @@ namespace {
 
 // ALE has no way to enumerate its games; atari_test.cc holds this list against ALE. Combat, Joust, Maze Craze and
 // Warlords have ROMs but no single-player game.
-constexpr std::array rom_names = std::to_array<std::string_view>({
-    "adventure",
-    "air_raid",
-    "alien",
-    "amidar",
-    "assault",
-    "asterix",
-    "asteroids",
-    "atlantis",
-    "atlantis2",
-    "backgammon",
-    "bank_heist",
-    "basic_math",
-    "battle_zone",
-    "beam_rider",
-    "berzerk",
-    "blackjack",
-    "bowling",
-    "boxing",
-    "breakout",
-    "carnival",
-    "casino",
-    "centipede",
-    "chopper_command",
-    "crazy_climber",
-    "crossbow",
-    "darkchambers",
-    "defender",
-    "demon_attack",
-    "donkey_kong",
-    "double_dunk",
-    "earthworld",
-    "elevator_action",
-    "enduro",
-    "entombed",
-    "et",
-    "fishing_derby",
-    "flag_capture",
-    "freeway",
-    "frogger",
-    "frostbite",
-    "galaxian",
-    "gopher",
-    "gravitar",
-    "hangman",
-    "haunted_house",
-    "hero",
-    "human_cannonball",
-    "ice_hockey",
-    "jamesbond",
-    "journey_escape",
-    "kaboom",
-    "kangaroo",
-    "keystone_kapers",
-    "king_kong",
-    "klax",
-    "koolaid",
-    "krull",
-    "kung_fu_master",
-    "laser_gates",
-    "lost_luggage",
-    "mario_bros",
-    "miniature_golf",
-    "montezuma_revenge",
-    "mr_do",
-    "ms_pacman",
-    "name_this_game",
-    "othello",
-    "pacman",
-    "phoenix",
-    "pitfall",
-    "pitfall2",
-    "pong",
-    "pooyan",
-    "private_eye",
-    "qbert",
-    "riverraid",
-    "road_runner",
-    "robotank",
-    "seaquest",
-    "sir_lancelot",
-    "skiing",
-    "solaris",
-    "space_invaders",
-    "space_war",
-    "star_gunner",
-    "superman",
-    "surround",
-    "tennis",
-    "tetris",
-    "tic_tac_toe_3d",
-    "time_pilot",
-    "trondead",
-    "turmoil",
-    "tutankham",
-    "up_n_down",
-    "venture",
-    "video_checkers",
-    "video_chess",
-    "video_cube",
-    "video_pinball",
-    "wizard_of_wor",
-    "word_zapper",
-    "yars_revenge",
-    "zaxxon",
-});
+constexpr const char* all_rom_names =
+    "adventure air_raid alien amidar assault asterix asteroids atlantis atlantis2 backgammon bank_heist basic_math "
+    "battle_zone beam_rider berzerk blackjack bowling boxing breakout carnival casino centipede chopper_command "
+    "crazy_climber crossbow darkchambers defender demon_attack donkey_kong double_dunk earthworld elevator_action "
+    "enduro entombed et fishing_derby flag_capture freeway frogger frostbite galaxian gopher gravitar hangman "
+    "haunted_house hero human_cannonball ice_hockey jamesbond journey_escape kaboom kangaroo keystone_kapers "
+    "king_kong klax koolaid krull kung_fu_master laser_gates lost_luggage mario_bros miniature_golf montezuma_revenge "
+    "mr_do ms_pacman name_this_game othello pacman phoenix pitfall pitfall2 pong pooyan private_eye qbert riverraid "
+    "road_runner robotank seaquest sir_lancelot skiing solaris space_invaders space_war star_gunner superman surround "
+    "tennis tetris tic_tac_toe_3d time_pilot trondead turmoil tutankham up_n_down venture video_checkers video_chess "
+    "video_cube video_pinball wizard_of_wor word_zapper yars_revenge zaxxon";
+
+const std::vector<std::string>& rom_names() {
+  static const std::vector<std::string> names = [] {
+    std::istringstream words(all_rom_names);
+    return std::vector<std::string>(std::istream_iterator<std::string>(words), {});
+  }();
+  return names;
+}
 
 // Gymnasium's rule: a letter is upper case where no letter stands before it, underscores go.
-std::string game_name(std::string_view rom_name) {
+std::string game_name(const std::string& rom_name) {
   std::string name = "atari/";
   bool in_word = false;
   for (const char c : rom_name) {
@@ -140,7 +53,8 @@ std::string game_name(std::string_view rom_name) {
 const std::vector<std::string>& atari_games() {
   static const std::vector<std::string> games = [] {
     std::vector<std::string> names;
-    for (const std::string_view rom_name : rom_names) names.push_back(game_name(rom_name));
+    names.reserve(rom_names().size());
+    for (const std::string& rom_name : rom_names()) names.push_back(game_name(rom_name));
     std::sort(names.begin(), names.end());
     return names;
   }();
@@ -148,8 +62,8 @@ const std::vector<std::string>& atari_games() {
 }
 
 std::string rom_file_name(const std::string& game) {
-  for (const std::string_view rom_name : rom_names) {
-    if (game_name(rom_name) == game) return std::string(rom_name) + ".bin";
+  for (const std::string& rom_name : rom_names()) {
+    if (game_name(rom_name) == game) return rom_name + ".bin";
   }
   throw Error::usage("there is no Atari game called " + game);
 }
@@ -169,7 +83,7 @@ std::filesystem::path find_rom(const std::string& game, const std::vector<std::f
   const std::string name = rom_file_name(game);
   std::string places;
   for (const auto& directory : directories) {
-    const auto file = directory / name;
+    auto file = directory / name;
     std::error_code unreadable;
     if (std::filesystem::is_regular_file(file, unreadable)) return file;
     places += (places.empty() ? "" : ", ") + directory.string();

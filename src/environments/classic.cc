@@ -103,6 +103,7 @@ class ClassicEnvironment : public Environment {
 
 std::vector<std::string> classic_environments() {
   std::vector<std::string> names;
+  names.reserve(classic_tasks().size());
   for (const ClassicTask& task : classic_tasks()) names.push_back(task.name);
   return names;
 }

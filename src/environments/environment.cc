@@ -11,7 +11,8 @@ namespace {
 
 Error unknown_environment(const std::string& name) {
   std::vector<std::string> known = atari_games();
-  for (const std::string& classic : classic_environments()) known.push_back(classic);
+  const std::vector<std::string> classic = classic_environments();
+  known.insert(known.end(), classic.begin(), classic.end());
   std::string message = "there is no environment called '" + name + "'";
   const std::vector<std::string> close = close_names(name, known);
   for (std::size_t i = 0; i < close.size(); ++i) message += (i == 0 ? "; did you mean " : ", ") + close[i];
@@ -42,7 +43,8 @@ std::unique_ptr<Environment> make_environment(const std::string& name, std::uint
 
 std::vector<std::string> list_environments() {
   std::vector<std::string> names = playable_atari_games();
-  for (const std::string& classic : classic_environments()) names.push_back(classic);
+  const std::vector<std::string> classic = classic_environments();
+  names.insert(names.end(), classic.begin(), classic.end());
   return names;
 }
 

@@ -56,6 +56,9 @@ class Run {
         state_(config) {}
 
   TrainOutcome run() {
+    for (const Path& directory : {options_.output, options_.output / "checkpoints", checkpoints_.segments()}) {
+      remove_unfinished_files(directory);  // of a process that was killed while it wrote
+    }
     const auto newest = checkpoints_.newest();
     if (options_.resume && newest) {
       state_.load(config_, checkpoints_, *newest);

@@ -49,6 +49,8 @@ inline bool same_bits(const std::vector<LayerWeights>& a, const std::vector<Laye
   });
 }
 
+inline bool same_bits(const Network& a, const Network& b) { return same_bits(all_layers(a), all_layers(b)); }
+
 // As after some training: other weights and biases, `density` of the weights active, moments and a step count.
 inline void set_trained_state(Network& network, double density, RandomStream& stream) {
   for (std::size_t l = 0; l < network.layers().size(); ++l) {

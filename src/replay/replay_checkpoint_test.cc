@@ -355,7 +355,7 @@ TEST_F(ReplayCheckpoint, SurvivesAnArchiveThatContradictsItself) {
   const int trials = 100;  // each one writes and syncs a file
   for (int trial = 0; trial < trials; ++trial) {
     ArchiveWriter writer;
-    const std::string damaged_section = sections[random.below(sections.size())];
+    const std::string& damaged_section = sections[random.below(sections.size())];
     for (const auto& section : sections) {
       auto values = good.values<std::uint64_t>(section);
       if (section == damaged_section) {

@@ -7,11 +7,12 @@ import pytest
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "conformance"))
 
-from program import changed, CARTPOLE, train  # noqa: E402
+from program import CARTPOLE, changed, train  # noqa: E402
 
 SMALL = changed(
     CARTPOLE,
     training__steps=900,
+    training__target_update_period=100,
     network__hidden="[32,32]",
     checkpoint__period=400,
     evaluation__period=0,

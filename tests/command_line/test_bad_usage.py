@@ -2,6 +2,7 @@
 
 import re
 
+import numpy as np
 import pytest
 from program import eaudeqn, one_line_error
 
@@ -19,7 +20,7 @@ def refused(*arguments) -> str:
 
 @pytest.mark.parametrize("arguments, said", [
     (["trian"], "trian"),
-    (["train"], "ENV"),
+    (["train"], "required"),
     (["train", "classic/CartPole-v1", "--learning-rate", "1"], "--learning-rate"),
     (["train", "classic/CartPole-v1", "--seed"], "--seed"),
     (["train", "classic/CartPole-v1", "--seed", "one"], "--seed"),
@@ -31,8 +32,8 @@ def refused(*arguments) -> str:
 ])  # fmt: skip
 def test_wrong_arguments_are_named(arguments, said, tmp_path):
     done = eaudeqn(*arguments, code=2, timeout=20, cwd=tmp_path)
-    assert said.lower() in done.stderr.lower()
-    assert "--help" in done.stderr or "e.g." in done.stderr or "expected" in done.stderr.lower() or said in done.stderr
+    assert done.stdout == ""
+    assert said.lower() in one_line_error(done).lower()
     assert list(tmp_path.iterdir()) == [], "a refused command leaves nothing behind"
 
 
@@ -121,10 +122,7 @@ def test_mistakes_in_a_config_file_are_named_with_the_file(text, tmp_path):
 @pytest.mark.parametrize("command", ["train", "trace"])
 def test_an_unknown_environment_lists_close_names(command, name, meant, tmp_path):
     more = ["--actions", tmp_path / "a.npy", "--seed", 1] if command == "trace" else []
-    if more:
-        import numpy as np
-
-        np.save(more[1], np.zeros(3, np.int32))
+    np.save(tmp_path / "a.npy", np.zeros(3, np.int32))
     message = refused(command, name, *more, "--output", tmp_path / "run")
     assert name in message and re.search(rf"{re.escape(meant)}\b", message), message
 

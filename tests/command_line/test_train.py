@@ -71,9 +71,8 @@ def test_the_resolved_config_has_every_key(finished_run):
 
 
 def test_options_are_short_for_settings(small_settings, tmp_path):
-    train(small_settings, tmp_path / "options", "--steps", 400, "--seed", 3, "--algorithm", "dqn")
-    train(changed(small_settings[:1] + small_settings[3:], training__steps=400, seed=3), tmp_path / "settings",
-          "--algorithm", "dqn")  # fmt: skip
+    assert small_settings[1] == "--algorithm" and small_settings[4].startswith("training.steps=")
+    rest = [value for value in small_settings[5:] if not value.startswith("training.steps=")]
     assert_same_results(tmp_path / "options", tmp_path / "settings")
 
 

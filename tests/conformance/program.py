@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -9,8 +10,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
-# A population of five small networks on CartPole. About one second on one core: long enough to be stopped in the
-# middle, short enough to be run often. Several checkpoints and target updates, so that every part of the state matters.
+# A population of five small networks on CartPole. A second or two on one core: long enough to be stopped in the middle,
+# short enough to be run often. Several checkpoints and target updates, so that every part of the state matters.
 CARTPOLE = [
     "classic/CartPole-v1",
     "--algorithm", "eaudedqn",
@@ -29,21 +30,24 @@ CARTPOLE = [
     "--set", "checkpoint.keep=2",
 ]  # fmt: skip
 
-# A short Pong run that goes through replay eviction, target updates and a checkpoint.
+# A short Pong run that goes through replay eviction, episodes' ends, target updates and checkpoints.
 PONG = [
     "atari/Pong",
     "--algorithm", "eaudedqn",
-    "--set", "training.steps=400",
+    "--set", "training.steps=240",
     "--set", "training.initial_samples=100",
-    "--set", "training.target_update_period=100",
-    "--set", "training.epsilon_duration=300",
-    "--set", "replay.capacity=300",
+    "--set", "training.gradient_period=4",
+    "--set", "training.batch_size=16",
+    "--set", "training.target_update_period=40",
+    "--set", "training.epsilon_duration=200",
+    "--set", "training.horizon=45",
+    "--set", "replay.capacity=150",
     "--set", "network.features=32",
+    "--set", "population.networks=3",
     "--set", "sparsity.max_speed=0.3",
     "--set", "evaluation.period=0",
     "--set", "evaluation.episodes=1",
-    "--set", "training.horizon=300",
-    "--set", "checkpoint.period=150",
+    "--set", "checkpoint.period=90",
 ]  # fmt: skip
 
 
@@ -88,7 +92,11 @@ def changed(settings, **values) -> list:
 def checkpoints(run: Path) -> list:
     """The checkpoint files of a run, oldest first."""
     files = [file for file in (run / "checkpoints").glob("*") if file.is_file() and not file.name.startswith(".")]
-    return sorted(files, key=lambda file: int("".join(filter(str.isdigit, file.stem))))
+    return sorted(files, key=step_of)
+
+
+def step_of(checkpoint: Path) -> int:
+    return int(re.search(r"\d+", checkpoint.stem).group())
 
 
 def results(run: Path) -> dict:
@@ -130,7 +138,6 @@ class Training:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen([program(), "train", *map(str, settings), "--output", str(run), *more],
                                             stdout=log, stderr=log, stdin=subprocess.DEVNULL)  # fmt: skip
-        self.started = time.monotonic()
 
     def __enter__(self):
         return self
@@ -154,6 +161,15 @@ class Training:
         """Sends the signal; the exit code."""
         self.process.send_signal(number)
         return self.process.wait(timeout)
+
+
+def last_step(run: Path) -> int:
+    """The step of the last whole line of metrics.jsonl, -1 before there is one. CartPole writes one every episode."""
+    try:
+        lines = (run / "metrics.jsonl").read_bytes().split(b"\n")
+    except FileNotFoundError:
+        return -1
+    return json.loads(lines[-2])["step"] if len(lines) > 1 else -1
 
 
 def has_checkpoint(run: Path) -> bool:

@@ -6,6 +6,7 @@ number of kills, EAUDEQN_KILL_SEED (default 1) draws their moments.
 
 import os
 import random
+import re
 import resource
 import shutil
 import signal
@@ -23,28 +24,31 @@ from program import (
     checkpoints,
     eaudeqn,
     has_checkpoint,
+    last_step,
     one_line_error,
+    step_of,
     train,
 )
 
 # Saves so often that kills fall into saves too.
 SETTINGS = changed(CARTPOLE, checkpoint__period=100)
+STEPS = 4000
 
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """(run directory, seconds) of the undisturbed run."""
+    """The run directory of the undisturbed run."""
     run = tmp_path_factory.mktemp("reference") / "run"
-    started = time.monotonic()
     train(SETTINGS, run)
-    return run, time.monotonic() - started
+    return run
 
 
-def killed(settings, run, seconds, *more) -> bool:
-    """Trains and kills `seconds` after the start; False when the run had ended by then."""
+def killed(settings, run, step, delay, *more) -> bool:
+    """Trains, kills `delay` seconds after metrics.jsonl reached `step`; False when the run had ended by then."""
     with Training(settings, run, *more) as training:
-        training.wait_for(lambda: time.monotonic() > training.started + seconds)
-        code = training.stop(signal.SIGKILL) if training.process.poll() is None else training.process.wait()
+        training.wait_for(lambda: last_step(run) >= step)
+        time.sleep(delay)
+        code = training.stop(signal.SIGKILL)
     if code == -signal.SIGKILL:
         return True
     assert code == 0, f"exit code {code}; log: {training.log.read_text()[-2000:]}"
@@ -52,23 +56,20 @@ def killed(settings, run, seconds, *more) -> bool:
 
 
 def test_killed_at_random_moments_and_resumed_equals_uninterrupted(reference, tmp_path):
-    run, seconds = tmp_path / "run", reference[1]
+    """One run after the other, each killed two or three times on its way. Steps are drawn, and the milliseconds in one."""
     kills = int(os.environ.get("EAUDEQN_KILLS", "6"))
     moments = random.Random(int(os.environ.get("EAUDEQN_KILL_SEED", "1")))
-    killed_in_this_run = 0
-    while kills > 0:
-        resume = ["--resume"] if run.exists() else []
-        if killed(SETTINGS, run, moments.uniform(0.0, 0.6) * seconds, *resume):
-            kills -= 1
-            killed_in_this_run += 1
-        else:
-            assert killed_in_this_run, "a run ended before its first kill"
-            assert_same_results(run, reference[0])
-            shutil.rmtree(run)
-            killed_in_this_run = 0
-    if run.exists():
+    happened = 0
+    for attempt in range(10 * kills):
+        if happened >= kills:
+            break
+        run = tmp_path / f"run_{attempt}"
+        for part in (0.0, 0.33, 0.66):
+            step = int((part + moments.uniform(0.0, 0.3)) * STEPS)
+            happened += killed(SETTINGS, run, step, moments.uniform(0.0, 0.02), *(["--resume"] if run.exists() else []))
         train(SETTINGS, run, "--resume")
-        assert_same_results(run, reference[0])
+        assert_same_results(run, reference)
+    assert happened >= kills, "the runs ended before they could be killed"
 
 
 def test_killed_before_the_first_checkpoint_starts_again(reference, tmp_path):
@@ -78,39 +79,36 @@ def test_killed_before_the_first_checkpoint_starts_again(reference, tmp_path):
         training.stop(signal.SIGKILL)
     shutil.rmtree(run / "checkpoints", ignore_errors=True)  # whichever came first
     train(SETTINGS, run, "--resume")
-    assert_same_results(run, reference[0])
+    assert_same_results(run, reference)
 
 
 def test_killed_while_saving_leaves_no_litter(reference, tmp_path):
     """What a killed save leaves aside is gone after the resumed run."""
     run = tmp_path / "run"
-    killed(SETTINGS, run, 0.5 * reference[1])
+    assert killed(SETTINGS, run, STEPS // 2, 0.005), "the run ended before it could be killed"
     assert has_checkpoint(run)
     train(SETTINGS, run, "--resume")
     names = {str(file.relative_to(run)) for file in run.rglob("*") if "tfevents" not in file.name}
-    expected = {str(file.relative_to(reference[0])) for file in reference[0].rglob("*") if "tfevents" not in file.name}
+    expected = {str(file.relative_to(reference)) for file in reference.rglob("*") if "tfevents" not in file.name}
     assert names == expected
 
 
 def test_pong_killed_and_resumed_equals_uninterrupted(tmp_path):
     """Emulator state and compressed frames are part of the state as well."""
     settings = changed(PONG, checkpoint__period=50)
-    started = time.monotonic()
     train(settings, tmp_path / "reference")
-    seconds = time.monotonic() - started
     run = tmp_path / "run"
-    assert killed(settings, run, 0.6 * seconds)
+    assert killed(settings, run, 120, 0.05), "the run ended before it could be killed"
     assert has_checkpoint(run)
     train(settings, run, "--resume")
     assert_same_results(run, tmp_path / "reference")
 
 
-def stopped_run(run, seconds) -> None:
+def stopped_run(run) -> None:
     """A run with some checkpoints that was stopped in order."""
     with Training(SETTINGS, run) as training:
-        training.wait_for(lambda: has_checkpoint(run) and len(checkpoints(run)) >= 2)
-        time.sleep(0.2 * seconds)
-        assert training.stop(signal.SIGTERM) == 75
+        training.wait_for(lambda: last_step(run) >= STEPS // 2)
+        assert training.stop(signal.SIGTERM) == 75, "the run ended before it could be stopped"
 
 
 @contextmanager
@@ -159,14 +157,14 @@ def test_a_full_disk_is_a_clear_error_and_loses_nothing(reference, tmp_path):
         return file_size_limit(reference, tmp_path)
     with full_file_system(disk) as (fill, make_room):
         run = disk / "run"
-        stopped_run(run, reference[1])
+        stopped_run(run)
         before = contents(run)
         fill()
         assert_clear_failure(train(SETTINGS, run, "--resume", code=1), run)
         assert contents(run) == before, "a checkpoint changed"
         make_room()
         train(SETTINGS, run, "--resume")
-        assert_same_results(run, reference[0])
+        assert_same_results(run, reference)
 
 
 def test_a_limit_on_file_sizes_is_a_clear_error_and_loses_nothing(reference, tmp_path):
@@ -175,7 +173,7 @@ def test_a_limit_on_file_sizes_is_a_clear_error_and_loses_nothing(reference, tmp
 
 def file_size_limit(reference, tmp_path) -> None:
     run = tmp_path / "run"
-    stopped_run(run, reference[1])
+    stopped_run(run)
     before = contents(run)
     limit = checkpoints(run)[-1].stat().st_size // 2
 
@@ -186,7 +184,7 @@ def file_size_limit(reference, tmp_path) -> None:
     assert_clear_failure(done, run)
     assert contents(run) == before, "a checkpoint changed"
     train(SETTINGS, run, "--resume")
-    assert_same_results(run, reference[0])
+    assert_same_results(run, reference)
 
 
 def flip(position):
@@ -209,7 +207,7 @@ DAMAGES = {"first byte": flip(0.0), "a byte inside": flip(0.5), "last byte": fli
 @pytest.fixture(scope="module")
 def stopped(reference, tmp_path_factory):
     run = tmp_path_factory.mktemp("stopped") / "run"
-    stopped_run(run, reference[1])
+    stopped_run(run)
     assert len(checkpoints(run)) == 2
     return run
 
@@ -220,15 +218,17 @@ def test_a_damaged_checkpoint_is_named_and_the_older_one_offered(name, reference
     shutil.copytree(stopped, run)
     older, newest = checkpoints(run)
     DAMAGES[name](newest)
-    done = train(SETTINGS, run, "--resume", code=None)
-    said = done.stdout + done.stderr
-    assert newest.name in said, f"the damaged file is not named:\n{said}"
-    if done.returncode != 0:  # it may ask first; then what it asks for must work
-        assert done.returncode == 1
-        assert older.name in one_line_error(done), f"the older checkpoint is not offered:\n{said}"
-        newest.unlink()
-        train(SETTINGS, run, "--resume")
-    assert_same_results(run, reference[0])
+    before = contents(run)
+    done = train(SETTINGS, run, "--resume", code=1)
+    assert contents(run) == before, "it asks before it removes anything"
+    message = one_line_error(done)
+    assert str(newest) in message, "the damaged file"
+    assert re.search(rf"older checkpoint of step {step_of(older)}\b", message), message
+    advised = re.search(r"\((rm '.*')\)", message).group(1)
+    subprocess.run(advised, shell=True, check=True)
+    assert checkpoints(run) == [older], f"{advised} did something else"
+    train(SETTINGS, run, "--resume")
+    assert_same_results(run, reference)
 
 
 def test_when_all_checkpoints_are_damaged_nothing_is_overwritten(stopped, tmp_path):
@@ -246,10 +246,9 @@ def test_two_processes_cannot_share_a_run_directory(reference, tmp_path):
     run = tmp_path / "run"
     with Training(changed(SETTINGS, training__steps=1_000_000), run) as first:
         first.wait_for(lambda: has_checkpoint(run))
-        for resume in ([], ["--resume"]):
-            done = train(changed(SETTINGS, training__steps=1_000_000), run, *resume, code=1, timeout=20)
-            message = one_line_error(done)
-            assert str(run) in message and str(first.process.pid) in message, message
+        done = train(changed(SETTINGS, training__steps=1_000_000), run, "--resume", code=1, timeout=60)
+        message = one_line_error(done)
+        assert str(run) in message and str(first.process.pid) in message, message
         assert first.process.poll() is None, "the first one goes on"
         assert first.stop(signal.SIGTERM) == 75
 

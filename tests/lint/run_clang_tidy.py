@@ -42,7 +42,7 @@ def tidy(name, key):
     if run.returncode == 0:
         mark.write_text(key)
         return ""
-    return run.stdout + run.stderr
+    return run.stdout or run.stderr
 
 
 def main(only):
@@ -58,10 +58,13 @@ def main(only):
         name: hashlib.sha256(common + commands[name].encode() + (ROOT / name).read_bytes()).hexdigest() for name in names
     }
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = [text for text in pool.map(lambda name: tidy(name, keys[name]), names) if text]
-    print(*found, sep="\n")
-    print(f"{len(names) - len(found)} of {len(names)} files are clean")
-    sys.exit(bool(found))
+        unclean = 0
+        for text in pool.map(lambda name: tidy(name, keys[name]), names):
+            if text:
+                unclean += 1
+                print(text, flush=True)
+    print(f"{len(names) - unclean} of {len(names)} files are clean")
+    sys.exit(unclean > 0)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,136 @@
+// How fast the kernels are on the layers of engine/kernels/cases.h that are marked `timed`: one thread, one network,
+// one layer, through the engine's passes. Agreement of the same cases is kernels_test.cc's; whole updates are `eaudeqn
+// bench`'s.
+//
+// Counters, in processor time of the one thread:
+//   GFLOP/s   useful work: 2 x active weights x output positions x batch, twice that for `backward`
+//   of_peak   the same as a share of what fma_peak.h measured at the start
+//
+//   forward          outputs of the layer
+//   weight_gradient  backward of a layer that reads the network's input, which needs no input gradient
+//   backward         weight gradient and input gradient
+#include <benchmark/benchmark.h>
+
+#include <memory>
+#include <string>
+
+#include "core/random.h"
+#include "engine/kernels/cases.h"
+#include "engine/passes.h"
+#include "fma_peak.h"
+
+namespace eaudeqn {
+namespace {
+
+// With `behind_relu` the layer's input is not the network's, so that its gradient is computed too.
+NetworkSpec one_layer(const LayerCase& c, bool behind_relu) {
+  NetworkSpec spec;
+  const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
+  spec.architecture.input = {c.in, c.height, c.width};
+  spec.tensors.push_back({c.in, c.height, c.width});
+  if (behind_relu) {
+    spec.tensors.push_back({c.in, c.height, c.width});
+    spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
+  }
+  spec.tensors.push_back(
+      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
+  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
+  spec.operations.push_back({convolution ? OperationKind::convolution : OperationKind::dense, behind_relu ? 1U : 0U,
+                             behind_relu ? 2U : 1U, 0, c.stride, false, -1});
+  return spec;
+}
+
+// The layer with random weights, inputs and output gradients, ready to run.
+class Bench {
+ public:
+  Bench(const LayerCase& c, bool behind_relu)
+      : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu))),
+        network_(plan_, true),
+        workspace_(plan_, c.batch, true),
+        input_(plan_, c.batch) {
+    RandomStream stream(1, "kernels_bench");
+    LayerWeights layer = network_.layer_weights(0);
+    for (std::size_t i = 0; i < layer.weights.size(); ++i) {
+      layer.mask[i] = i == 0 || stream.uniform() < c.density ? 1 : 0;
+      layer.weights[i] = layer.mask[i] != 0 ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
+    }
+    network_.set_layer(0, layer);
+    std::vector<float> inputs(c.batch * c.in * c.height * c.width);
+    for (float& value : inputs) value = static_cast<float>(stream.uniform(-1, 1));
+    input_.load(std::as_bytes(std::span(inputs)), c.batch, pool_);
+    workspace_.set_input(input_);
+    const TensorShape& out = plan_->spec.tensors.back();
+    const TensorLayout layout = workspace_.gradient_layout(plan_->spec.tensors.size() - 1);
+    float* gradient = workspace_.gradient(plan_->spec.tensors.size() - 1);
+    for (std::size_t channel = 0; channel < out.channels; ++channel) {
+      for (std::size_t y = 0; y < out.height; ++y) {
+        for (std::size_t i = 0; i < out.width * layout.lanes; ++i) {
+          gradient[layout.offset(channel, y, 0) + i] = static_cast<float>(stream.uniform(-1, 1));
+        }
+      }
+    }
+    forward();
+  }
+
+  void forward() { eaudeqn::forward({&pass_, 1}, pool_); }
+  void backward() { eaudeqn::backward({&pass_, 1}, pool_); }
+  double useful_operations(std::size_t batch) const {
+    return 2.0 * static_cast<double>(network_.layers()[0].active * plan_->spec.positions(0) * batch);
+  }
+
+ private:
+  std::shared_ptr<const NetworkPlan> plan_;
+  Network network_;
+  Workspace workspace_;
+  InputTensor input_;
+  Pass pass_{&network_, &workspace_};
+  ThreadPool pool_{1};
+};
+
+template <typename Run>
+void measure(benchmark::State& state, Bench& bench, double operations, const Run& run) {
+  static const double kPeak = measure_fma_peak();
+  for (auto _ : state) {
+    run(bench);
+    benchmark::ClobberMemory();
+  }
+  const double work = operations * static_cast<double>(state.iterations()) * 1e-9;
+  state.counters["GFLOP/s"] = benchmark::Counter(work, benchmark::Counter::kIsRate);
+  state.counters["of_peak"] = benchmark::Counter(work / kPeak, benchmark::Counter::kIsRate);
+}
+
+std::string name_of(const LayerCase& c) {
+  return std::to_string(c.in) + "x" + std::to_string(c.height) + "x" + std::to_string(c.width) + "->" +
+         std::to_string(c.out) + "/kernel:" + std::to_string(c.kernel) + "/stride:" + std::to_string(c.stride) +
+         "/batch:" + std::to_string(c.batch) + "/density:" + std::to_string(c.density).substr(0, 4);
+}
+
+void register_case(const LayerCase& c) {
+  benchmark::RegisterBenchmark(("forward/" + name_of(c)).c_str(), [c](benchmark::State& state) {
+    Bench bench(c, false);
+    measure(state, bench, bench.useful_operations(c.batch), [](Bench& b) { b.forward(); });
+  });
+  benchmark::RegisterBenchmark(("weight_gradient/" + name_of(c)).c_str(), [c](benchmark::State& state) {
+    Bench bench(c, false);
+    measure(state, bench, bench.useful_operations(c.batch), [](Bench& b) { b.backward(); });
+  });
+  benchmark::RegisterBenchmark(("backward/" + name_of(c)).c_str(), [c](benchmark::State& state) {
+    Bench bench(c, true);
+    measure(state, bench, 2 * bench.useful_operations(c.batch), [](Bench& b) { b.backward(); });
+  });
+}
+
+}  // namespace
+}  // namespace eaudeqn
+
+int main(int count, char** words) {
+  benchmark::Initialize(&count, words);
+  if (benchmark::ReportUnrecognizedArguments(count, words)) return 2;
+  benchmark::AddCustomContext("threads", "1");
+  benchmark::AddCustomContext("instruction set", eaudeqn::fma_instruction_set());
+  benchmark::AddCustomContext("FMA peak, GFLOP/s", std::to_string(eaudeqn::measure_fma_peak()));
+  for (const eaudeqn::LayerCase& layer_case : eaudeqn::layer_cases()) {
+    if (layer_case.timed) eaudeqn::register_case(layer_case);
+  }
+  benchmark::RunSpecifiedBenchmarks();
+}

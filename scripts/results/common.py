@@ -1,0 +1,48 @@
+"""What the pages of docs/results/ share: running the program, describing the machine. Not a statistics library."""
+
+import json
+import os
+import platform
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAM = os.environ.get("EAUDEQN", str(ROOT / "build" / "release" / "eaudeqn"))
+
+
+def machine() -> str:
+    """CPU model and number of cores."""
+    model = platform.processor() or platform.machine()
+    for line in Path("/proc/cpuinfo").read_text().splitlines():
+        if line.startswith("model name"):
+            model = line.split(":", 1)[1].strip()
+            break
+    return f"{model}, {os.cpu_count()} cores"
+
+
+def run(*arguments: str) -> str:
+    """Runs the program; its standard output."""
+    command = [PROGRAM, *arguments]
+    return subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True).stdout
+
+
+def train(output: Path, *arguments: str) -> None:
+    """Trains to the end, going on where an earlier call stopped."""
+    run("train", *arguments, "--output", str(output), "--resume", "--quiet")
+
+
+def events(directory: Path, name: str) -> list[dict]:
+    """The lines of one event of a run's metrics."""
+    lines = (directory / "metrics.jsonl").read_text().splitlines()
+    return [event for event in map(json.loads, lines) if event["event"] == name]
+
+
+def timings(directory: Path) -> list[dict]:
+    """The lines of timing.jsonl."""
+    return [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
+
+
+def write_page(name: str, text: str) -> None:
+    page = ROOT / "docs" / "results" / name
+    page.write_text(text)
+    print(f"wrote {page.relative_to(ROOT)}")

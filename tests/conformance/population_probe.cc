@@ -1,0 +1,241 @@
+// population_probe DIRECTORY [--network nature|mlp|impala] [--seed N]: does twenty updates of five masked networks on
+// random batches with the program's own agent, and writes all that goes in and comes out as .npy files, for
+// test_population_jax.py to repeat. It judges nothing itself.
+//
+// Arrays: target.*, initial.K.*, final.K.* (*: LAYER.weight and LAYER.bias), mask.K.LAYER, batch.U.*, loss (U, K).
+// Observations in files are rows (84, 84, 4), newest frame last, as everywhere outside the engine.
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "agents/dqn.h"
+#include "core/files.h"
+#include "core/npy.h"
+#include "core/random.h"
+#include "eaudeqn/error.h"
+
+namespace eaudeqn {
+namespace {
+
+constexpr std::size_t kNetworks = 5, kUpdates = 20, kBatch = 32, kActions = 6;
+constexpr std::size_t kSide = 84, kPixels = kSide * kSide, kStack = 4, kVector = 17;
+constexpr double kSparsities[kNetworks] = {0.0, 0.3, 0.6, 0.9, 0.97};
+
+struct Arguments {
+  std::filesystem::path directory;
+  std::string network = "nature";
+  std::int64_t seed = 1;
+};
+
+std::optional<Arguments> parse(std::span<char*> words) {
+  Arguments arguments;
+  for (std::size_t i = 1; i < words.size(); ++i) {
+    const std::string_view word = words[i];
+    if (word == "--network" && i + 1 < words.size()) {
+      arguments.network = words[++i];
+    } else if (word == "--seed" && i + 1 < words.size()) {
+      arguments.seed = std::atoll(words[++i]);
+    } else if (arguments.directory.empty() && !word.starts_with("-")) {
+      arguments.directory = word;
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (arguments.directory.empty()) return std::nullopt;
+  return arguments;
+}
+
+Config probe_config(const Arguments& arguments) {
+  Config config;
+  config.seed = arguments.seed;
+  config.training.batch_size = kBatch;
+  config.network.kind = arguments.network;
+  config.network.features = 32;
+  config.network.hidden = {64, 48};
+  config.population.networks = kNetworks;
+  return config;
+}
+
+class Writer {
+ public:
+  explicit Writer(const std::filesystem::path& directory) : directory_(directory) {
+    std::filesystem::create_directories(directory);
+  }
+
+  template <typename T>
+  void array(const std::string& name, const std::string& type, const std::vector<std::size_t>& shape,
+             const std::vector<T>& values) const {
+    write_npy(directory_ / (name + ".npy"), type, shape, std::as_bytes(std::span(values)));
+  }
+  void network(const std::string& prefix, const Network& network) const {
+    for (std::size_t l = 0; l < network.layers().size(); ++l) {
+      const LayerSpec& layer = network.spec().layers[l];
+      const LayerWeights weights = network.layer_weights(l);
+      array(prefix + "." + layer.name + ".weight", "f4", layer.shape(), weights.weights);
+      array(prefix + "." + layer.name + ".bias", "f4", {layer.out}, weights.bias);
+    }
+  }
+  void masks(std::size_t k, const Network& network) const {
+    for (std::size_t l = 0; l < network.layers().size(); ++l) {
+      const LayerSpec& layer = network.spec().layers[l];
+      array("mask." + std::to_string(k) + "." + layer.name, "u1", layer.shape(), network.layer_weights(l).mask);
+    }
+  }
+  void config(const Config& config, const NetworkSpec& spec) const {
+    nlohmann::ordered_json json;
+    json["kind"] = config.network.kind;
+    json["networks"] = kNetworks;
+    json["updates"] = kUpdates;
+    json["batch"] = kBatch;
+    json["actions"] = kActions;
+    json["learning_rate"] = config.training.learning_rate;
+    json["adam_epsilon"] = config.training.adam_epsilon;
+    for (const LayerSpec& layer : spec.layers) {
+      json["layers"].push_back({{"name", layer.name}, {"shape", layer.shape()}});
+    }
+    write_file_atomically(directory_ / "config.json", json.dump(1));
+  }
+
+ private:
+  std::filesystem::path directory_;
+};
+
+// Each layer at its own random distance from `sparsity`. What stays is scaled up as if it had been initialised sparse,
+// so that signals still come through at 97 %. Biases are not zero, so that a forgotten one shows.
+void mask_randomly(Network& network, double sparsity, RandomStream& stream) {
+  for (std::size_t l = 0; l < network.layers().size(); ++l) {
+    const double density = (1.0 - sparsity) * (sparsity > 0 ? stream.uniform(0.6, 1.4) : 1.0);
+    LayerWeights layer = network.layer_weights(l);
+    for (std::size_t i = 0; i < layer.weights.size(); ++i) {
+      const bool active = i == layer.weights.size() / 2 || stream.uniform() < density;
+      layer.mask[i] = active ? 1 : 0;
+      layer.weights[i] = active ? static_cast<float>(layer.weights[i] / std::sqrt(std::min(density, 1.0))) : 0.0F;
+    }
+    for (float& bias : layer.bias) bias = static_cast<float>(stream.uniform(-0.1, 0.1));
+    network.set_layer(l, layer);
+  }
+}
+
+// One sample's frames 0..kStack: gray rectangles that move over a gray ground.
+std::vector<std::uint8_t> random_frames(RandomStream& stream) {
+  std::vector<std::uint8_t> frames((kStack + 1) * kPixels, static_cast<std::uint8_t>(stream.below(100)));
+  for (int rectangle = 0; rectangle < 5; ++rectangle) {
+    const auto gray = static_cast<std::uint8_t>(stream.below(256));
+    const std::size_t height = 2 + stream.below(30), width = 2 + stream.below(30);
+    const std::size_t row = stream.below(kSide), column = stream.below(kSide);
+    const std::size_t down = stream.below(5), right = stream.below(5);
+    for (std::size_t frame = 0; frame <= kStack; ++frame) {
+      for (std::size_t y = 0; y < height; ++y) {
+        for (std::size_t x = 0; x < width; ++x) {
+          frames[frame * kPixels + (row + frame * down + y) % kSide * kSide + (column + frame * right + x) % kSide] =
+              gray;
+        }
+      }
+    }
+  }
+  return frames;
+}
+
+// Appends frames first .. first + kStack - 1 as the engine reads them (planes) and as files hold them (interleaved).
+void append_images(const std::vector<std::uint8_t>& frames, std::size_t first, std::vector<std::byte>& planes,
+                   std::vector<std::uint8_t>& interleaved) {
+  const auto bytes = std::as_bytes(std::span(frames)).subspan(first * kPixels, kStack * kPixels);
+  planes.insert(planes.end(), bytes.begin(), bytes.end());
+  for (std::size_t pixel = 0; pixel < kPixels; ++pixel) {
+    for (std::size_t c = 0; c < kStack; ++c) interleaved.push_back(frames[(first + c) * kPixels + pixel]);
+  }
+}
+
+Batch write_image_observations(const Writer& writer, const std::string& prefix, RandomStream& stream) {
+  Batch batch;
+  std::vector<std::uint8_t> now, next;
+  for (std::size_t b = 0; b < kBatch; ++b) {
+    const auto frames = random_frames(stream);
+    append_images(frames, 0, batch.observations, now);
+    append_images(frames, 1, batch.next_observations, next);
+  }
+  writer.array(prefix + "observations", "u1", {kBatch, kSide, kSide, kStack}, now);
+  writer.array(prefix + "next_observations", "u1", {kBatch, kSide, kSide, kStack}, next);
+  return batch;
+}
+
+Batch write_vector_observations(const Writer& writer, const std::string& prefix, RandomStream& stream) {
+  Batch batch;
+  const auto draw = [&](const std::string& name, std::vector<std::byte>& observations) {
+    std::vector<float> values(kBatch * kVector);
+    for (float& value : values) value = static_cast<float>(stream.normal());
+    const auto bytes = std::as_bytes(std::span(values));
+    observations.assign(bytes.begin(), bytes.end());
+    writer.array(prefix + name, "f4", {kBatch, kVector}, values);
+  };
+  draw("observations", batch.observations);
+  draw("next_observations", batch.next_observations);
+  return batch;
+}
+
+Batch write_batch(const Writer& writer, std::size_t update, bool images, RandomStream& stream) {
+  const std::string prefix = "batch." + std::to_string(update) + ".";
+  Batch batch =
+      images ? write_image_observations(writer, prefix, stream) : write_vector_observations(writer, prefix, stream);
+  for (std::size_t b = 0; b < kBatch; ++b) {
+    batch.actions.push_back(static_cast<std::int32_t>(stream.below(kActions)));
+    batch.rewards.push_back(static_cast<float>(stream.uniform(-1, 1)));
+    batch.discounts.push_back(stream.uniform() < 0.1 ? 0.0F : 0.99F);
+  }
+  writer.array(prefix + "actions", "i4", {kBatch}, batch.actions);
+  writer.array(prefix + "rewards", "f4", {kBatch}, batch.rewards);
+  writer.array(prefix + "discounts", "f4", {kBatch}, batch.discounts);
+  return batch;
+}
+
+void probe(const Arguments& arguments) {
+  const Config config = probe_config(arguments);
+  const bool images = config.network.kind != "mlp";
+  const std::vector<std::size_t> input = images ? std::vector{kStack, kSide, kSide} : std::vector{kVector};
+  DqnAgent agent(config, make_architecture(config.network, input, images, kActions));
+  const Writer writer(arguments.directory);
+  writer.config(config, agent.plan().spec);
+
+  const auto seed = static_cast<std::uint64_t>(config.seed);
+  RandomStream masks(seed, "probe masks"), batches(seed, "probe batches");
+  Population& population = agent.population();
+  population.target().initialize(masks);
+  mask_randomly(population.target(), 0.5, masks);
+  writer.network("target", population.target());
+  for (std::size_t k = 0; k < kNetworks; ++k) {
+    mask_randomly(population.network(k), kSparsities[k], masks);
+    writer.masks(k, population.network(k));
+    writer.network("initial." + std::to_string(k), population.network(k));
+  }
+  ThreadPool pool(2);
+  std::vector<double> losses;
+  for (std::size_t update = 0; update < kUpdates; ++update) {
+    const auto of_update = agent.update(write_batch(writer, update, images, batches), pool);
+    losses.insert(losses.end(), of_update.begin(), of_update.end());
+  }
+  writer.array("loss", "f8", {kUpdates, kNetworks}, losses);
+  for (std::size_t k = 0; k < kNetworks; ++k) writer.network("final." + std::to_string(k), population.network(k));
+}
+
+}  // namespace
+}  // namespace eaudeqn
+
+int main(int count, char** words) {
+  try {
+    const auto arguments = eaudeqn::parse({words, static_cast<std::size_t>(count)});
+    if (!arguments) throw eaudeqn::Error::usage("population_probe DIRECTORY [--network nature|mlp|impala] [--seed N]");
+    eaudeqn::probe(*arguments);
+    return 0;
+  } catch (const eaudeqn::Error& error) {
+    std::fprintf(stderr, "error: %s\n", error.what());
+    return error.kind() == eaudeqn::Error::Kind::usage ? 2 : 1;
+  }
+}
