@@ -34,7 +34,7 @@ double multiply_add(std::size_t rounds, float* sink) {
     for (std::size_t i = 0; i < kChains; ++i) sums[i] = hn::MulAdd(sums[i], a, b);
   }
   float total = 0;
-  for (std::size_t i = 0; i < kChains; ++i) total += hn::ReduceSum(d, sums[i]);
+  for (std::size_t i = 0; i < kChains; ++i) total += hn::GetLane(hn::SumOfLanes(d, sums[i]));
   sink[2] = total;
   return 2.0 * static_cast<double>(rounds * kChains * hn::Lanes(d));
 }

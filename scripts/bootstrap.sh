@@ -6,6 +6,7 @@ source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 profile=${1:-build}
 logs=$dependencies/logs
+pip_advice="the log says why; pip must reach a package index ('pip config list' shows which); then run this again"
 
 packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcli11-dev libtomlplusplus-dev libfmt-dev
   nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev)
@@ -49,7 +50,7 @@ install_ale() {
   key=$(hash_of "$scripts/fetch_ale.sh" "$scripts/ale/source.txt" "$scripts/ale/tools.txt")
   [[ -d $dependencies/roms && $(cat "$dependencies/ale/.stamp" 2>/dev/null) == "$key" ]] && return
   logged "$logs/ale.log" "fetching and building ALE, once (about 2 minutes)" \
-    "it needs a package index that pip can reach ('pip config list' shows which); then run this again" \
+    "$pip_advice" \
     "$scripts/fetch_ale.sh" "$key"
 }
 
@@ -63,7 +64,7 @@ install_conformance() {
   logged "$logs/venv.log" "making a Python environment for the conformance tests" \
     "install python3-venv, then run this again" "$python" -m venv "$venv"
   logged "$logs/pip.log" "installing the peers of the conformance tests (about 300 MB)" \
-    "it needs a package index that pip can reach ('pip config list' shows which); then run this again" \
+    "$pip_advice" \
     "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-input --requirement "$lock"
   printf '%s' "$key" >"$venv/.stamp"
 }

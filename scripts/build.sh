@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Configures and builds one preset of CMakePresets.json: `build.sh PRESET [--tests] [--configure-only] [TARGET...]`. Quick
-# if nothing changed. --tests builds the tests too and takes warnings as errors; without it the release build leaves the
-# tests out.
+# Configures and builds one preset of CMakePresets.json: `build.sh PRESET [--tests] [--configure-only] [TARGET...]`.
+# Quick if nothing changed. --tests builds the tests too and takes warnings as errors; without it the release build
+# leaves the tests out.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 

@@ -38,7 +38,7 @@ int run_command_line(int argc, char** argv) {
       "              eaudeqn train atari/Pong --algorithm eaudedqn_small\n"
       "              eaudeqn COMMAND --help"};
   app.name("eaudeqn");
-  app.require_subcommand(1);
+  app.require_subcommand(0, 1);  // none: answered below, since the word that was meant as one should be named
   app.set_version_flag("--version", std::string("eaudeqn ") + EAUDEQN_VERSION);
   app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
     return "error: " + std::string(error.what()) + " (see " + failed->get_name() + " --help)\n";
@@ -55,6 +55,8 @@ int run_command_line(int argc, char** argv) {
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
+  if (!run)
+    throw Error::usage("a command is required: train, evaluate, inspect, forward, trace or list (see eaudeqn --help)");
   install_stop_handlers();
   return run();
 }

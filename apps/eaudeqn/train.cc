@@ -10,6 +10,7 @@
 #include "commands.h"
 #include "core/files.h"
 #include "eaudeqn/error.h"
+#include "environments/environment.h"
 #include "experiment/signals.h"
 
 namespace eaudeqn {
@@ -35,6 +36,12 @@ std::vector<std::string> overrides(const Arguments& arguments) {
   return all;
 }
 
+// Throws, naming close ones, for an environment that there is not.
+void require_environment(const std::string& name) {
+  const std::vector<std::string> names = list_environments();
+  if (std::find(names.begin(), names.end(), name) == names.end()) make_environment(name, 0);
+}
+
 Config resolve(const Arguments& arguments) {
   const std::filesystem::path subject(arguments.subject);
   if (std::filesystem::is_directory(subject) && std::filesystem::exists(subject / "config.toml")) {
@@ -48,6 +55,7 @@ Config resolve(const Arguments& arguments) {
     }
     return load_config(subject, all);
   }
+  require_environment(arguments.subject);
   // An algorithm may name a variant of its config: eaudedqn_small is the file of that name.
   const std::string name = arguments.algorithm.empty() ? "eaudedqn" : arguments.algorithm;
   all.insert(all.begin(), "environment=\"" + arguments.subject + "\"");
@@ -62,6 +70,7 @@ std::string default_output(const Config& config, const Arguments& arguments) {
 
 int run_train(const Arguments& arguments) {
   const Config config = resolve(arguments);
+  require_environment(config.environment);
   TrainOptions options;
   const bool is_run = std::filesystem::is_directory(arguments.subject);
   options.output = !arguments.output.empty() ? arguments.output

@@ -245,11 +245,14 @@ class Run {
   std::int64_t saved_step_ = -1;
 };
 
-// The first key in which two configs differ, as "key: a / b".
+// The first setting in which two configs differ, as "training.gamma = 0.5 here, 0.99 there".
 std::string first_difference(const std::string& ours, const std::string& theirs) {
-  std::istringstream a(ours), b(theirs);
+  std::istringstream a(ours);
+  std::istringstream b(theirs);
+  std::string section;
   for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
-    if (line_a != line_b) return "`" + line_b + "` there, `" + line_a + "` here";
+    if (line_a.starts_with('[')) section = line_a.substr(1, line_a.find(']') - 1) + ".";
+    if (line_a != line_b) return section + line_a + " here," + line_b.substr(line_b.find('=') + 1) + " there";
   }
   return "they have different keys";
 }

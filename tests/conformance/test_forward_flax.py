@@ -19,7 +19,7 @@ SHORT = ["--set", "training.steps=120", "--set", "training.initial_samples=40", 
          "--set", "evaluation.period=0", "--set", "evaluation.episodes=1", "--set", "checkpoint.period=0"]  # fmt: skip
 DENSE = [*SHORT, "--algorithm", "dqn"]
 # Selection at random makes the policy sparse within a few target updates, which the smallest loss need not.
-SPARSE = [*SHORT, "--set", "population.networks=3", "--set", "population.selection=random",
+SPARSE = [*SHORT, "--seed", "3", "--set", "population.networks=3", "--set", "population.selection=random",
           "--set", "sparsity.max_speed=0.3"]  # fmt: skip
 PONG, CARTPOLE, ACROBOT = "atari/Pong", "classic/CartPole-v1", "classic/Acrobot-v1"
 NATURE = ["--set", "network.features=32"]

@@ -3,7 +3,7 @@
 - A folder of src/ includes and links only what its layer may use (LAYERS).
 - Only environments/ touches the simulators: ALE is under GPLv2 and must stay behind that folder (see NOTICE).
 - Public headers (include/) include nothing from src/.
-- No paths of somebody's machine, no notes to be done later, no switched-off tests, no options that tune for one machine.
+- No paths of somebody's machine, no notes to be done later, no switched-off tests, no tuning for one machine.
 - No source file longer than LONGEST_FILE lines.
 It does not check style: that is clang-format's and clang-tidy's.
 """

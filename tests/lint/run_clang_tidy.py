@@ -54,9 +54,8 @@ def main(only):
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
     headers = [path for path in project_files() if path.suffix == ".h" or path.name == ".clang-tidy"]
     common = version + b"".join((ROOT / path).read_bytes() for path in headers)
-    keys = {
-        name: hashlib.sha256(common + commands[name].encode() + (ROOT / name).read_bytes()).hexdigest() for name in names
-    }
+    inputs = {name: common + commands[name].encode() + (ROOT / name).read_bytes() for name in names}
+    keys = {name: hashlib.sha256(content).hexdigest() for name, content in inputs.items()}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         unclean = 0
         for text in pool.map(lambda name: tidy(name, keys[name]), names):
