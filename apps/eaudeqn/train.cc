@@ -70,7 +70,11 @@ std::string default_output(const Config& config, const Arguments& arguments) {
 
 int run_train(const Arguments& arguments) {
   const Config config = resolve(arguments);
-  require_environment(config.environment);
+  try {
+    require_environment(config.environment);
+  } catch (const Error& error) {  // only a file can still name a wrong one
+    throw Error(error.kind(), arguments.subject + ": environment: " + error.what());
+  }
   TrainOptions options;
   const bool is_run = std::filesystem::is_directory(arguments.subject);
   options.output = !arguments.output.empty() ? arguments.output

@@ -16,7 +16,8 @@ SMALL = changed(
     network__hidden="[32,32]",
     checkpoint__period=400,
     evaluation__period=0,
-    sparsity__max_speed=0.3,
+    sparsity__max_speed=0.1,
+    seed=2,  # ends with a sparse network selected
 )
 
 

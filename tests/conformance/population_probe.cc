@@ -124,11 +124,12 @@ void mask_randomly(Network& network, double sparsity, RandomStream& stream) {
   }
 }
 
-// One sample's frames 0..kStack: gray rectangles that move over a gray ground.
+// One sample's frames 0..kStack: gray rectangles that move over a gray ground, under noise. Without the noise thousands
+// of pixels of a flat area would cross ReLU's kink at the same time, and a rounding error in one would count for all.
 std::vector<std::uint8_t> random_frames(RandomStream& stream) {
-  std::vector<std::uint8_t> frames((kStack + 1) * kPixels, static_cast<std::uint8_t>(stream.below(100)));
+  std::vector<std::uint8_t> frames((kStack + 1) * kPixels, static_cast<std::uint8_t>(stream.below(192)));
   for (int rectangle = 0; rectangle < 5; ++rectangle) {
-    const auto gray = static_cast<std::uint8_t>(stream.below(256));
+    const auto gray = static_cast<std::uint8_t>(stream.below(192));
     const std::size_t height = 2 + stream.below(30), width = 2 + stream.below(30);
     const std::size_t row = stream.below(kSide), column = stream.below(kSide);
     const std::size_t down = stream.below(5), right = stream.below(5);
@@ -139,6 +140,12 @@ std::vector<std::uint8_t> random_frames(RandomStream& stream) {
               gray;
         }
       }
+    }
+  }
+  for (std::size_t i = 0; i < frames.size(); i += 4) {
+    const std::uint32_t noise = stream.next_u32();
+    for (std::size_t j = 0; j < 4; ++j) {
+      frames[i + j] = static_cast<std::uint8_t>(frames[i + j] + (noise >> 8 * j & 63));
     }
   }
   return frames;
