@@ -61,6 +61,6 @@ compile() {
     ninja -C "$build" -j "${EAUDEQN_JOBS:-$(nproc)}" "$@"
 }
 
-lock
+lock "build_$preset"
 configure
 $configure_only || compile "$@"

@@ -26,12 +26,13 @@ logged() {
   fi
 }
 
-# Holds the lock of this checkout until the calling script ends, so that two calls do not install or build at once.
+# lock WHAT: holds that lock of this checkout until the calling script ends, so that two calls do not install, or build
+# the same preset, at once.
 lock() {
-  mkdir -p "$dependencies"
-  exec 9>"$dependencies/.lock"
-  if ! flock --nonblock 9; then
-    say "another call is installing or building in this checkout; waiting for it ..."
+  mkdir -p "$dependencies/locks"
+  exec 9>"$dependencies/locks/$1"
+  if ! flock --timeout 2 9; then
+    say "another call holds the lock '$1' of this checkout; waiting for it ..."
     flock 9
   fi
 }

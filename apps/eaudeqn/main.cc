@@ -13,7 +13,7 @@ std::filesystem::path policy_file(const std::filesystem::path& run_or_policy) {
     throw Error::failure(run_or_policy.string() + ": no such run directory or policy file");
   }
   if (!std::filesystem::is_directory(run_or_policy)) return run_or_policy;
-  const auto file = run_or_policy / "policy.safetensors";
+  std::filesystem::path file = run_or_policy / "policy.safetensors";
   if (!std::filesystem::exists(file)) {
     throw Error::failure(run_or_policy.string() +
                          ": has no policy.safetensors; it is written with the run's first checkpoint");

@@ -28,7 +28,7 @@ double exploration_epsilon(const TrainingConfig& training, std::int64_t step) {
   return training.epsilon_start + progress * (training.epsilon_end - training.epsilon_start);
 }
 
-GreedyActor::GreedyActor(std::shared_ptr<const NetworkPlan> plan)
+GreedyActor::GreedyActor(const std::shared_ptr<const NetworkPlan>& plan)
     : input_(plan, 1), workspace_(plan, 1, false), values_(plan->spec.architecture.outputs) {
   workspace_.set_input(input_);
 }

@@ -27,7 +27,7 @@ double exploration_epsilon(const TrainingConfig& training, std::int64_t step);
 // Runs one network on single observations: acting and evaluation.
 class GreedyActor {
  public:
-  explicit GreedyActor(std::shared_ptr<const NetworkPlan> plan);
+  explicit GreedyActor(const std::shared_ptr<const NetworkPlan>& plan);
 
   // argmax_a Q(observation, a), the lower index of equals, NaN never; observation: planes of one sample.
   int act(Network& network, std::span<const std::byte> observation, ThreadPool& pool);

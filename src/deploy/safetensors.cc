@@ -119,6 +119,7 @@ Tensor parse_tensor(const std::filesystem::path& file, const std::string& name, 
 void check_layout(const std::filesystem::path& file, const std::map<std::string, Tensor>& tensors,
                   std::span<const std::byte> data) {
   std::vector<std::span<const std::byte>> pieces;
+  pieces.reserve(pieces.size() + tensors.size());
   for (const auto& [name, tensor] : tensors) pieces.push_back(tensor.data);
   std::sort(pieces.begin(), pieces.end(), [](const auto& a, const auto& b) {
     return a.data() != b.data() ? a.data() < b.data() : a.size() < b.size();

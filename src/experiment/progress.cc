@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 #include <cstdlib>
 #include <string_view>
@@ -36,7 +37,7 @@ void write_error(const std::string& text) {
 }  // namespace
 
 std::string format_duration(double seconds) {
-  const auto total = static_cast<std::int64_t>(std::max(0.0, seconds) + 0.5);
+  const auto total = static_cast<std::int64_t>(std::llround(std::max(0.0, seconds)));
   if (total < 60) return fmt::format("{} s", total);
   if (total < 3600) return fmt::format("{} min {:02} s", total / 60, total % 60);
   if (total < 86400) return fmt::format("{} h {:02} min", total / 3600, total / 60 % 60);
