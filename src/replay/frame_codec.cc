@@ -14,6 +14,7 @@ const char* chars(std::span<const std::byte> bytes) { return reinterpret_cast<co
 
 struct FrameEncoder::State {
   LZ4_stream_t stream;
+  std::vector<std::byte> input;  // the reference, then the frame
   std::vector<std::byte> scratch;
 };
 
@@ -33,15 +34,23 @@ void FrameEncoder::append(std::span<const std::byte> frame, std::span<const std:
                           std::vector<std::byte>& out) {
   auto& scratch = state_->scratch;
   scratch.resize(compressed_frame_bound(frame.size()));
+  // LZ4 compresses otherwise when the frame happens to lie right behind its reference in memory. Here it always does,
+  // or equal frames would not always give equal bytes.
+  auto& input = state_->input;
+  input.assign(reference.begin(), reference.end());
+  input.insert(input.end(), frame.begin(), frame.end());
   // Loading a dictionary, even an empty one, also resets the stream: nothing of former frames is left in its tables.
-  LZ4_loadDict(&state_->stream, chars(reference), static_cast<int>(reference.size()));
-  const int written = LZ4_compress_fast_continue(&state_->stream, chars(frame), reinterpret_cast<char*>(scratch.data()),
+  LZ4_loadDict(&state_->stream, chars(input), static_cast<int>(reference.size()));
+  const int written = LZ4_compress_fast_continue(&state_->stream, chars(input) + reference.size(),
+                                                 reinterpret_cast<char*>(scratch.data()),
                                                  static_cast<int>(frame.size()), static_cast<int>(scratch.size()), 1);
   if (written <= 0) throw Error::failure("replay: LZ4 could not compress a frame; report this as a bug");
   out.insert(out.end(), scratch.begin(), scratch.begin() + written);
 }
 
-std::size_t FrameEncoder::memory_bytes() const { return sizeof(State) + state_->scratch.capacity(); }
+std::size_t FrameEncoder::memory_bytes() const {
+  return sizeof(State) + state_->input.capacity() + state_->scratch.capacity();
+}
 
 bool decode_frame(std::span<const std::byte> compressed, std::span<const std::byte> reference,
                   std::span<std::byte> frame) {

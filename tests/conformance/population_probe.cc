@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 #include <span>
@@ -104,7 +105,30 @@ class Writer {
     write_file_atomically(directory_ / "config.json", json.dump(1));
   }
 
+  void batch(std::size_t update, bool images, const Batch& batch) const {
+    const std::string prefix = "batch." + std::to_string(update) + ".";
+    observations(prefix + "observations", images, batch.observations);
+    observations(prefix + "next_observations", images, batch.next_observations);
+    array(prefix + "actions", "i4", {kBatch}, batch.actions);
+    array(prefix + "rewards", "f4", {kBatch}, batch.rewards);
+    array(prefix + "discounts", "f4", {kBatch}, batch.discounts);
+  }
+
  private:
+  // Images: the engine reads planes, files hold their pixels interleaved.
+  void observations(const std::string& name, bool images, const std::vector<std::byte>& planes) const {
+    if (!images) {
+      array(name, "f4", {kBatch, kVector}, planes);
+      return;
+    }
+    std::vector<std::byte> interleaved(planes.size());
+    for (std::size_t i = 0; i < planes.size(); ++i) {
+      const std::size_t sample = i / (kStack * kPixels), channel = i / kPixels % kStack, pixel = i % kPixels;
+      interleaved[(sample * kPixels + pixel) * kStack + channel] = planes[i];
+    }
+    array(name, "u1", {kBatch, kSide, kSide, kStack}, interleaved);
+  }
+
   std::filesystem::path directory_;
 };
 
@@ -151,55 +175,95 @@ std::vector<std::uint8_t> random_frames(RandomStream& stream) {
   return frames;
 }
 
-// Appends frames first .. first + kStack - 1 as the engine reads them (planes) and as files hold them (interleaved).
-void append_images(const std::vector<std::uint8_t>& frames, std::size_t first, std::vector<std::byte>& planes,
-                   std::vector<std::uint8_t>& interleaved) {
-  const auto bytes = std::as_bytes(std::span(frames)).subspan(first * kPixels, kStack * kPixels);
-  planes.insert(planes.end(), bytes.begin(), bytes.end());
-  for (std::size_t pixel = 0; pixel < kPixels; ++pixel) {
-    for (std::size_t c = 0; c < kStack; ++c) interleaved.push_back(frames[(first + c) * kPixels + pixel]);
-  }
-}
-
-Batch write_image_observations(const Writer& writer, const std::string& prefix, RandomStream& stream) {
-  Batch batch;
-  std::vector<std::uint8_t> now, next;
-  for (std::size_t b = 0; b < kBatch; ++b) {
-    const auto frames = random_frames(stream);
-    append_images(frames, 0, batch.observations, now);
-    append_images(frames, 1, batch.next_observations, next);
-  }
-  writer.array(prefix + "observations", "u1", {kBatch, kSide, kSide, kStack}, now);
-  writer.array(prefix + "next_observations", "u1", {kBatch, kSide, kSide, kStack}, next);
-  return batch;
-}
-
-Batch write_vector_observations(const Writer& writer, const std::string& prefix, RandomStream& stream) {
-  Batch batch;
-  const auto draw = [&](const std::string& name, std::vector<std::byte>& observations) {
-    std::vector<float> values(kBatch * kVector);
-    for (float& value : values) value = static_cast<float>(stream.normal());
-    const auto bytes = std::as_bytes(std::span(values));
-    observations.assign(bytes.begin(), bytes.end());
-    writer.array(prefix + name, "f4", {kBatch, kVector}, values);
+// Puts sample b in its place: observations and next observations, which for images share all frames but one.
+void draw_observations(bool images, std::size_t b, RandomStream& stream, Batch& batch) {
+  const auto put = [b](std::span<const std::byte> sample, std::vector<std::byte>& all) {
+    all.resize(std::max(all.size(), (b + 1) * sample.size()));
+    std::copy(sample.begin(), sample.end(), all.begin() + static_cast<std::ptrdiff_t>(b * sample.size()));
   };
-  draw("observations", batch.observations);
-  draw("next_observations", batch.next_observations);
-  return batch;
+  if (images) {
+    const auto frames = random_frames(stream);
+    const auto bytes = std::as_bytes(std::span(frames));
+    put(bytes.first(kStack * kPixels), batch.observations);
+    put(bytes.last(kStack * kPixels), batch.next_observations);
+    return;
+  }
+  for (std::vector<std::byte>* all : {&batch.observations, &batch.next_observations}) {
+    std::vector<float> values(kVector);
+    for (float& value : values) value = static_cast<float>(stream.normal());
+    put(std::as_bytes(std::span(values)), *all);
+  }
 }
 
-Batch write_batch(const Writer& writer, std::size_t update, bool images, RandomStream& stream) {
-  const std::string prefix = "batch." + std::to_string(update) + ".";
-  Batch batch =
-      images ? write_image_observations(writer, prefix, stream) : write_vector_observations(writer, prefix, stream);
+// Finds the samples of a batch that bring a hidden unit of a dense layer, of any network, close to ReLU's kink.
+class KinkFinder {
+ public:
+  explicit KinkFinder(std::shared_ptr<const NetworkPlan> plan)
+      : plan_(plan), input_(plan, kBatch), workspace_(plan, kBatch, false) {
+    workspace_.set_input(input_);
+  }
+
+  std::vector<std::size_t> samples(Population& population, const Batch& batch, ThreadPool& pool) {
+    std::vector<bool> close(kBatch, false);
+    input_.load(batch.observations, kBatch, pool);
+    for (std::size_t k = 0; k < kNetworks; ++k) {
+      const Pass pass{&population.network(k), &workspace_};
+      forward({&pass, 1}, pool);
+      for (const Operation& operation : plan_->spec.operations) {
+        if (operation.kind == OperationKind::dense && operation.relu) mark(population.network(k), operation, close);
+      }
+    }
+    std::vector<std::size_t> found;
+    for (std::size_t b = 0; b < kBatch; ++b) {
+      if (close[b]) found.push_back(b);
+    }
+    return found;
+  }
+
+ private:
+  // Two programs' float32 sums of a layer differ by some 1e-6 at most, and by ten times that once their weights differ.
+  static constexpr double kMargin = 1e-4;
+
+  // The workspace holds values after ReLU only, so the sums before it are done again.
+  void mark(const Network& network, const Operation& operation, std::vector<bool>& close) const {
+    const TensorLayout in = workspace_.activation_layout(operation.input);
+    const LayerWeights layer = network.layer_weights(operation.layer);
+    for (std::size_t o = 0; o < layer.bias.size(); ++o) {
+      std::vector<double> sums(kBatch, layer.bias[o]);
+      std::size_t at = o * plan_->spec.layers[operation.layer].row_size();
+      for (std::size_t c = 0; c < in.channels; ++c) {
+        for (std::size_t y = 0; y < in.height; ++y) {
+          for (std::size_t x = 0; x < in.width; ++x) {
+            const double weight = layer.weights[at++];
+            const float* lanes = workspace_.activation(operation.input) + in.offset(c, y, x);
+            for (std::size_t b = 0; b < kBatch; ++b) sums[b] += weight * static_cast<double>(lanes[b]);
+          }
+        }
+      }
+      for (std::size_t b = 0; b < kBatch; ++b) close[b] = close[b] || std::abs(sums[b]) < kMargin;
+    }
+  }
+
+  std::shared_ptr<const NetworkPlan> plan_;
+  InputTensor input_;
+  Workspace workspace_;
+};
+
+// At the kink a sample's gradient is all there or not at all, and rounding decides. In a convolution that is one pixel
+// of thousands and vanishes in the sum; in a dense layer it is one sample of 32 and would drown what is compared, in
+// whichever program it happens. So such samples are drawn anew.
+Batch draw_batch(bool images, Population& population, KinkFinder& kinks, RandomStream& stream, ThreadPool& pool) {
+  Batch batch;
   for (std::size_t b = 0; b < kBatch; ++b) {
+    draw_observations(images, b, stream, batch);
     batch.actions.push_back(static_cast<std::int32_t>(stream.below(kActions)));
     batch.rewards.push_back(static_cast<float>(stream.uniform(-1, 1)));
     batch.discounts.push_back(stream.uniform() < 0.1 ? 0.0F : 0.99F);
   }
-  writer.array(prefix + "actions", "i4", {kBatch}, batch.actions);
-  writer.array(prefix + "rewards", "f4", {kBatch}, batch.rewards);
-  writer.array(prefix + "discounts", "f4", {kBatch}, batch.discounts);
+  for (auto close = kinks.samples(population, batch, pool); !close.empty();
+       close = kinks.samples(population, batch, pool)) {
+    for (const std::size_t b : close) draw_observations(images, b, stream, batch);
+  }
   return batch;
 }
 
@@ -223,9 +287,12 @@ void probe(const Arguments& arguments) {
     writer.network("initial." + std::to_string(k), population.network(k));
   }
   ThreadPool pool(2);
+  KinkFinder kinks(agent.shared_plan());
   std::vector<double> losses;
   for (std::size_t update = 0; update < kUpdates; ++update) {
-    const auto of_update = agent.update(write_batch(writer, update, images, batches), pool);
+    const Batch batch = draw_batch(images, population, kinks, batches, pool);
+    writer.batch(update, images, batch);
+    const auto of_update = agent.update(batch, pool);
     losses.insert(losses.end(), of_update.begin(), of_update.end());
   }
   writer.array("loss", "f8", {kUpdates, kNetworks}, losses);

@@ -16,7 +16,7 @@ AVX512 = "AVX512F AVX512CD AVX512_SKX AVX512_CLX AVX512_CNL AVX512_ICL AVX512_SP
 if __name__ == "__main__":
     os.environ["NPY_DISABLE_CPU_FEATURES"] = AVX512
 
-import numpy as np  # noqa: E402
+import numpy as np
 
 
 class Trace(NamedTuple):
