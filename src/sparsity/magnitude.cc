@@ -198,6 +198,7 @@ std::vector<Mask> magnitude_masks(std::span<const PrunableLayer> layers, double 
   }
 
   std::vector<Mask> masks;
+  masks.reserve(thinnings.size());
   for (Thinning& layer : thinnings) masks.push_back(std::move(layer.mask));
   return masks;
 }
