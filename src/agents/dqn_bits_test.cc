@@ -83,14 +83,15 @@ TEST(OneDenseNetwork, IsDqnBitForBit) {
   Config config = dqn_config(1);
   config.sparsity.method = "dense";
   config.population.reset_optimizer = false;
-  config.training.initial_samples = 10;
-  config.training.epsilon_duration = 30;
+  config.training.initial_samples = 3;
+  config.training.epsilon_duration = 8;
+  config.training.target_update_period = 4;
   for (const Architecture& architecture : {vectors(), images()}) {
     DqnAgent agent(config, architecture);
     PlainDqn plain(config, architecture);
     ThreadPool pool(2);
     RandomStream stream(5, "dqn");
-    for (std::int64_t step = 0; step < 40; ++step) {
+    for (std::int64_t step = 0; step < (architecture.byte_input ? 12 : 40); ++step) {
       const auto observation = random_observations(architecture, 1, stream);
       ASSERT_EQ(agent.act(observation, step, pool), static_cast<int>(plain.act(observation, step))) << "step " << step;
       const Batch batch = random_batch(architecture, 32, stream);
@@ -116,13 +117,13 @@ class EqualBits : public testing::TestWithParam<const char*> {
     ThreadPool pool(threads);
     RandomStream stream(5, "threads");
     std::vector<float> all;
-    for (std::int64_t step = 1; step <= 12; ++step) {
+    for (std::int64_t step = 1; step <= 6; ++step) {
       const auto observation = random_observations(architecture(), 1, stream);
       all.push_back(static_cast<float>(agent.act(observation, 100'000'000, pool)));
       for (const double loss : agent.update(random_batch(architecture(), 32, stream), pool)) {
         all.push_back(static_cast<float>(loss));
       }
-      if (step % 4 == 0) agent.update_target(step);
+      if (step % 2 == 0) agent.update_target(step);
     }
     for (std::size_t k = 0; k < 3; ++k) {
       for (const LayerWeights& layer : all_layers(agent.population().network(k))) {

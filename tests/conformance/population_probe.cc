@@ -148,8 +148,7 @@ void mask_randomly(Network& network, double sparsity, RandomStream& stream) {
   }
 }
 
-// One sample's frames 0..kStack: gray rectangles that move over a gray ground, under noise. Without the noise thousands
-// of pixels of a flat area would cross ReLU's kink at the same time, and a rounding error in one would count for all.
+// One sample's frames 0..kStack: gray rectangles that move over a gray ground, under noise.
 std::vector<std::uint8_t> random_frames(RandomStream& stream) {
   std::vector<std::uint8_t> frames((kStack + 1) * kPixels, static_cast<std::uint8_t>(stream.below(192)));
   for (int rectangle = 0; rectangle < 5; ++rectangle) {
@@ -175,94 +174,113 @@ std::vector<std::uint8_t> random_frames(RandomStream& stream) {
   return frames;
 }
 
-// Puts sample b in its place: observations and next observations, which for images share all frames but one.
-void draw_observations(bool images, std::size_t b, RandomStream& stream, Batch& batch) {
-  const auto put = [b](std::span<const std::byte> sample, std::vector<std::byte>& all) {
-    all.resize(std::max(all.size(), (b + 1) * sample.size()));
-    std::copy(sample.begin(), sample.end(), all.begin() + static_cast<std::ptrdiff_t>(b * sample.size()));
-  };
+// One sample's observation and next observation; of images they share all frames but one.
+struct Sample {
+  std::vector<std::byte> now, next;
+};
+
+Sample draw_sample(bool images, RandomStream& stream) {
   if (images) {
     const auto frames = random_frames(stream);
     const auto bytes = std::as_bytes(std::span(frames));
-    put(bytes.first(kStack * kPixels), batch.observations);
-    put(bytes.last(kStack * kPixels), batch.next_observations);
-    return;
+    const auto now = bytes.first(kStack * kPixels), next = bytes.last(kStack * kPixels);
+    return {{now.begin(), now.end()}, {next.begin(), next.end()}};
   }
-  for (std::vector<std::byte>* all : {&batch.observations, &batch.next_observations}) {
-    std::vector<float> values(kVector);
-    for (float& value : values) value = static_cast<float>(stream.normal());
-    put(std::as_bytes(std::span(values)), *all);
-  }
+  std::vector<float> values(2 * kVector);
+  for (float& value : values) value = static_cast<float>(stream.normal());
+  const auto bytes = std::as_bytes(std::span(values));
+  const auto now = bytes.first(bytes.size() / 2), next = bytes.last(bytes.size() / 2);
+  return {{now.begin(), now.end()}, {next.begin(), next.end()}};
 }
 
-// Finds the samples of a batch that bring a hidden unit of a dense layer, of any network, close to ReLU's kink.
+// The same network with every ReLU as an operation of its own, so that what goes into it can be seen.
+NetworkSpec with_separate_relus(const NetworkSpec& spec) {
+  NetworkSpec separate = spec;
+  separate.operations.clear();
+  for (Operation operation : spec.operations) {
+    if (!operation.relu) {
+      separate.operations.push_back(operation);
+      continue;
+    }
+    const std::size_t output = operation.output;
+    separate.tensors.push_back(spec.tensors[output]);
+    operation.output = separate.tensors.size() - 1;
+    operation.relu = false;
+    separate.operations.push_back(operation);
+    separate.operations.push_back({OperationKind::relu, operation.output, output, 0, 1, false, -1});
+  }
+  return separate;
+}
+
+// Tells which observations keep every unit of every network away from ReLU's kink. There a sample's gradient is all
+// there or not at all, and rounding decides. One such unit among the million of a batch changes a gradient by half a
+// percent; Adam's division makes the weights differ by as much, more units cross, and within twenty updates two float32
+// programs, or one and its float64 self, are a few percent of the way apart: no bound could tell that from a mistake.
+// Impala's convolutions have too many units (and its pooling kinks of its own): only its dense layer is looked at.
 class KinkFinder {
  public:
-  explicit KinkFinder(std::shared_ptr<const NetworkPlan> plan)
-      : plan_(plan), input_(plan, kBatch), workspace_(plan, kBatch, false) {
+  explicit KinkFinder(const NetworkSpec& spec)
+      : plan_(std::make_shared<NetworkPlan>(with_separate_relus(spec))),
+        network_(plan_, false),
+        input_(plan_, kBatch),
+        workspace_(plan_, kBatch, false) {
     workspace_.set_input(input_);
   }
 
-  std::vector<std::size_t> samples(Population& population, const Batch& batch, ThreadPool& pool) {
-    std::vector<bool> close(kBatch, false);
-    input_.load(batch.observations, kBatch, pool);
+  // samples: kBatch of them.
+  std::vector<bool> close(const Population& population, const std::vector<Sample>& samples, ThreadPool& pool) {
+    std::vector<std::byte> observations;
+    for (const Sample& sample : samples) observations.insert(observations.end(), sample.now.begin(), sample.now.end());
+    input_.load(observations, kBatch, pool);
+    std::vector<bool> found(kBatch, false);
     for (std::size_t k = 0; k < kNetworks; ++k) {
-      const Pass pass{&population.network(k), &workspace_};
+      network_.copy_from(population.network(k));
+      const Pass pass{&network_, &workspace_};
       forward({&pass, 1}, pool);
       for (const Operation& operation : plan_->spec.operations) {
-        if (operation.kind == OperationKind::dense && operation.relu) mark(population.network(k), operation, close);
+        if (operation.kind == OperationKind::relu) mark(operation.input, found);
       }
-    }
-    std::vector<std::size_t> found;
-    for (std::size_t b = 0; b < kBatch; ++b) {
-      if (close[b]) found.push_back(b);
     }
     return found;
   }
 
  private:
-  // Two programs' float32 sums of a layer differ by some 1e-6 at most, and by ten times that once their weights differ.
-  static constexpr double kMargin = 1e-4;
+  // The sums of two programs in float32 differ by up to 1e-6 here.
+  static constexpr float kMargin = 3e-6F;
 
-  // The workspace holds values after ReLU only, so the sums before it are done again.
-  void mark(const Network& network, const Operation& operation, std::vector<bool>& close) const {
-    const TensorLayout in = workspace_.activation_layout(operation.input);
-    const LayerWeights layer = network.layer_weights(operation.layer);
-    for (std::size_t o = 0; o < layer.bias.size(); ++o) {
-      std::vector<double> sums(kBatch, layer.bias[o]);
-      std::size_t at = o * plan_->spec.layers[operation.layer].row_size();
-      for (std::size_t c = 0; c < in.channels; ++c) {
-        for (std::size_t y = 0; y < in.height; ++y) {
-          for (std::size_t x = 0; x < in.width; ++x) {
-            const double weight = layer.weights[at++];
-            const float* lanes = workspace_.activation(operation.input) + in.offset(c, y, x);
-            for (std::size_t b = 0; b < kBatch; ++b) sums[b] += weight * static_cast<double>(lanes[b]);
-          }
+  void mark(std::size_t tensor, std::vector<bool>& found) const {
+    const TensorLayout layout = workspace_.activation_layout(tensor);
+    if (plan_->spec.architecture.kind == "impala" && layout.height * layout.width > 1) return;
+    for (std::size_t c = 0; c < layout.channels; ++c) {
+      for (std::size_t y = 0; y < layout.height; ++y) {
+        const float* row = workspace_.activation(tensor) + layout.offset(c, y, 0);
+        for (std::size_t i = 0; i < layout.width * layout.lanes; ++i) {
+          if (std::abs(row[i]) < kMargin) found[i % layout.lanes] = true;
         }
       }
-      for (std::size_t b = 0; b < kBatch; ++b) close[b] = close[b] || std::abs(sums[b]) < kMargin;
     }
   }
 
   std::shared_ptr<const NetworkPlan> plan_;
+  Network network_;
   InputTensor input_;
   Workspace workspace_;
 };
 
-// At the kink a sample's gradient is all there or not at all, and rounding decides. In a convolution that is one pixel
-// of thousands and vanishes in the sum; in a dense layer it is one sample of 32 and would drown what is compared, in
-// whichever program it happens. So such samples are drawn anew.
-Batch draw_batch(bool images, Population& population, KinkFinder& kinks, RandomStream& stream, ThreadPool& pool) {
+Batch draw_batch(bool images, const Population& population, KinkFinder& kinks, RandomStream& stream, ThreadPool& pool) {
   Batch batch;
-  for (std::size_t b = 0; b < kBatch; ++b) {
-    draw_observations(images, b, stream, batch);
-    batch.actions.push_back(static_cast<std::int32_t>(stream.below(kActions)));
-    batch.rewards.push_back(static_cast<float>(stream.uniform(-1, 1)));
-    batch.discounts.push_back(stream.uniform() < 0.1 ? 0.0F : 0.99F);
-  }
-  for (auto close = kinks.samples(population, batch, pool); !close.empty();
-       close = kinks.samples(population, batch, pool)) {
-    for (const std::size_t b : close) draw_observations(images, b, stream, batch);
+  while (batch.actions.size() < kBatch) {
+    std::vector<Sample> samples;
+    for (std::size_t i = 0; i < kBatch; ++i) samples.push_back(draw_sample(images, stream));
+    const std::vector<bool> close = kinks.close(population, samples, pool);
+    for (std::size_t i = 0; i < kBatch && batch.actions.size() < kBatch; ++i) {
+      if (close[i]) continue;
+      batch.observations.insert(batch.observations.end(), samples[i].now.begin(), samples[i].now.end());
+      batch.next_observations.insert(batch.next_observations.end(), samples[i].next.begin(), samples[i].next.end());
+      batch.actions.push_back(static_cast<std::int32_t>(stream.below(kActions)));
+      batch.rewards.push_back(static_cast<float>(stream.uniform(-1, 1)));
+      batch.discounts.push_back(stream.uniform() < 0.1 ? 0.0F : 0.99F);
+    }
   }
   return batch;
 }
@@ -287,7 +305,7 @@ void probe(const Arguments& arguments) {
     writer.network("initial." + std::to_string(k), population.network(k));
   }
   ThreadPool pool(2);
-  KinkFinder kinks(agent.shared_plan());
+  KinkFinder kinks(agent.plan().spec);
   std::vector<double> losses;
   for (std::size_t update = 0; update < kUpdates; ++update) {
     const Batch batch = draw_batch(images, population, kinks, batches, pool);

@@ -3,14 +3,14 @@
 population_probe runs the engine's update on a K = 5 population with fixed batches and writes everything that goes in
 and comes out. Here the same updates are done with jax.value_and_grad, gradients times masks, and optax.adam.
 
-Bounds. Losses: 1e-4 relative, each. Weights: 1e-4 of each tensor, in the Euclidean norm. Both plus FACTOR times the
-distance of float32 JAX to float64 JAX, where both are computed. Not each weight: a nature
-network has half a million activations a batch, so at every update some lie within float32 rounding (about 1e-6) of
-ReLU's kink, where one sample's gradient is all there or not at all. Two float32 programs, or one and its float64 self,
-differ there by more than rounding: conv1.bias of one network came out 2.3e-4 from float32 JAX and 1.3e-4 from float64.
+Bounds. Losses: 1e-5 relative, each. Weights: |ours - theirs| <= 1e-4 max(|w|, root mean square of w's layer), each:
+a weight near zero has no relative precision of its own, since its updates are as large as those of its neighbours.
 The bound on weights alone would be weak, because twenty steps move most weights by less than a percent. So the
-*movement* is bounded too, final minus initial, per tensor: by 1e-4 of itself, FACTOR units in the last place of the
-stored weights, and, for those kinks, FACTOR times the distance of float32 JAX to float64 JAX.
+*movement* is bounded too, final minus initial, per tensor in the Euclidean norm: by 1e-4 of itself and FACTOR half
+units in the last place of the stored weights. Against float64 JAX, ours may be off by FACTOR times what float32 JAX is.
+All of this holds because the probe keeps its samples away from ReLU's kink (see there); without that, float32 JAX and
+float64 JAX are percents of the movement apart after twenty updates, and no bound would tell a mistake from it. Only
+impala's convolutions keep their kinks, hence its weights are bounded per tensor (1e-4 of its norm) and its movement not.
 
 The networks of a population share nothing but the batch and y, so a subset of them can be compared. What CI can pay
 for is listed in COMPARED; EAUDEQN_ALL_NETWORKS=1 compares all of them in both precisions.
@@ -30,6 +30,7 @@ from peers import flax_network, flax_parameters, network_input
 from program import ROOT
 
 TOLERANCE = 1e-4
+LOSS_TOLERANCE = 1e-5
 FACTOR = 4.0
 ALL = [0, 1, 2, 3, 4]
 # Networks compared in (float32, float64). One impala update costs JAX 0.8 s and 3 s of processor time.
@@ -163,25 +164,21 @@ def test_the_probe_is_the_case_that_is_asked_for(probe):
 
 
 def test_the_losses_are_those_of_jax(probe, peers):
-    single, double = peers
-    for k, float32 in single.losses.items():
-        exact = double.losses.get(k, float32)
-        kinks = np.abs(np.asarray(float32) - exact)
-        error = np.abs(probe.loss[:, k] - exact)
-        assert (error <= TOLERANCE * np.abs(exact) + FACTOR * kinks).all(), f"network {k}: off by {error.max():.1e}"
+    for peer in peers:
+        for k, losses in peer.losses.items():
+            np.testing.assert_allclose(probe.loss[:, k], losses, rtol=LOSS_TOLERANCE, err_msg=f"network {k}")
 
 
-def test_the_weights_are_those_of_jax(probe, peers):
-    single, double = peers
-    for k, network in single.networks.items():
-        ours = tensors(probe.parameters(f"final.{k}", np.float32))
-        float32 = tensors(network)
-        for name, exact in tensors(double.networks.get(k, network)).items():
-            kinks = np.linalg.norm(float32[name] - exact)
-            error = np.linalg.norm(ours[name] - exact)
-            assert error <= TOLERANCE * np.linalg.norm(exact) + FACTOR * kinks, (
-                f"{name} of network {k} is off by {error:.1e}, float32 JAX by {kinks:.1e}"
-            )
+def test_every_weight_is_that_of_jax(probe, peers):
+    for peer in peers:
+        for k, network in peer.networks.items():
+            ours = tensors(probe.parameters(f"final.{k}", np.float32))
+            for name, theirs in tensors(network).items():
+                mean_square = np.sqrt(np.mean(theirs**2))
+                worst = (np.abs(ours[name] - theirs) / np.maximum(np.abs(theirs), mean_square)).max()
+                if probe.config["kind"] == "impala":
+                    worst = np.linalg.norm(ours[name] - theirs) / np.linalg.norm(theirs)
+                assert worst <= TOLERANCE, f"{name} of network {k} is off by {worst:.1e}, {peer.dtype.__name__}"
 
 
 def storage_error(weights: np.ndarray) -> float:
@@ -190,19 +187,19 @@ def storage_error(weights: np.ndarray) -> float:
 
 
 def test_the_movement_is_that_of_jax(probe, peers):
-    single, double = peers
-    for k in double.networks:
-        initial = tensors(probe.parameters(f"initial.{k}", np.float32))
-        ours = tensors(probe.parameters(f"final.{k}", np.float32))
-        float32 = tensors(single.networks[k])
-        for name, exact in tensors(double.networks[k]).items():
-            moved = np.linalg.norm(exact - initial[name])
-            error = np.linalg.norm(ours[name] - exact)
-            kinks = np.linalg.norm(float32[name] - exact)
-            assert moved > 0, f"{name} of network {k} never moved"
-            assert error <= TOLERANCE * moved + FACTOR * (storage_error(exact) + kinks), (
-                f"{name} of network {k} is off by {error:.1e} of {moved:.1e}, float32 JAX by {kinks:.1e}"
-            )
+    for peer in peers:
+        for k, network in peer.networks.items():
+            initial = tensors(probe.parameters(f"initial.{k}", np.float32))
+            ours = tensors(probe.parameters(f"final.{k}", np.float32))
+            for name, theirs in tensors(network).items():
+                moved = np.linalg.norm(theirs - initial[name])
+                error = np.linalg.norm(ours[name] - theirs)
+                assert moved > 0, f"{name} of network {k} never moved"
+                if probe.config["kind"] == "impala":
+                    continue
+                assert error <= TOLERANCE * moved + FACTOR * storage_error(theirs), (
+                    f"{name} of network {k} is off by {error:.1e} of {moved:.1e}, {peer.dtype.__name__}"
+                )
 
 
 def test_the_weights_are_as_close_to_float64_as_those_of_float32_jax(probe, peers):
