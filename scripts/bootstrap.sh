@@ -69,7 +69,7 @@ install_conformance() {
   printf '%s' "$key" >"$venv/.stamp"
 }
 
-lock bootstrap
+lock "$dependencies/locks/bootstrap"
 install_packages
 install_ale
 if [[ $profile == test ]]; then

@@ -61,6 +61,6 @@ compile() {
     ninja -C "$build" -j "${EAUDEQN_JOBS:-$(nproc)}" "$@"
 }
 
-lock "build_$preset"
+lock "$root/build/locks/$preset"
 configure
 $configure_only || compile "$@"

@@ -26,13 +26,13 @@ logged() {
   fi
 }
 
-# lock WHAT: holds that lock of this checkout until the calling script ends, so that two calls do not install, or build
-# the same preset, at once.
+# lock FILE: holds that lock until the calling script ends, so that two calls do not install, or build the same preset
+# of the same checkout, at once.
 lock() {
-  mkdir -p "$dependencies/locks"
-  exec 9>"$dependencies/locks/$1"
+  mkdir -p "$(dirname "$1")"
+  exec 9>"$1"
   if ! flock --timeout 2 9; then
-    say "another call holds the lock '$1' of this checkout; waiting for it ..."
+    say "another call holds the lock '$1'; waiting for it ..."
     flock 9
   fi
 }

@@ -50,13 +50,15 @@ int run_command_line(int argc, char** argv) {
   add_forward(app, run);
   add_trace(app, run);
   add_list(app, run);
+  add_bench(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? 0 : kExitUsage;
   }
   if (!run)
-    throw Error::usage("a command is required: train, evaluate, inspect, forward, trace or list (see eaudeqn --help)");
+    throw Error::usage(
+        "a command is required: train, evaluate, inspect, forward, trace, list or bench (see eaudeqn --help)");
   install_stop_handlers();
   return run();
 }

@@ -36,6 +36,8 @@ struct LayerSpec {
 
 struct TensorShape {
   std::size_t channels = 0, height = 1, width = 1;
+
+  std::size_t elements() const { return channels * height * width; }
 };
 
 // Padding is SAME as Flax and TensorFlow define it: outputs = ceil(inputs / stride); the odd row goes to the far side.

@@ -1,15 +1,14 @@
 // See eaudeqn/train.h.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <sched.h>
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <sstream>
-#include <thread>
 
 #include "core/files.h"
+#include "core/machine.h"
 #include "deploy/policy_network.h"
 #include "eaudeqn/error.h"
 #include "eaudeqn/train.h"
@@ -295,11 +294,7 @@ TrainOutcome train(const Config& config, const TrainOptions& options) {
 
 int default_threads(const Config& config) {
   if (config.network.kind == "mlp") return 1;  // too little work to share
-  cpu_set_t cpus;
-  const int available = sched_getaffinity(0, sizeof(cpus), &cpus) == 0
-                            ? CPU_COUNT(&cpus)
-                            : static_cast<int>(std::thread::hardware_concurrency());
-  return std::clamp(available, 1, 16);
+  return std::clamp(available_processors(), 1, 16);
 }
 
 }  // namespace eaudeqn

@@ -1,0 +1,42 @@
+// `eaudeqn bench`: how fast the parts are on this machine. What is measured is the code that trains, not a copy of it.
+#include "bench.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+
+#include "core/machine.h"
+#include "engine/kernels/instruction_set.h"
+
+namespace eaudeqn {
+
+double median(std::vector<double> values) {
+  std::sort(values.begin(), values.end());
+  const std::size_t middle = values.size() / 2;
+  return values.size() % 2 == 1 ? values[middle] : (values[middle - 1] + values[middle]) / 2;
+}
+
+double minimum(const std::vector<double>& values) { return *std::min_element(values.begin(), values.end()); }
+
+nlohmann::ordered_json describe_machine(int threads) {
+  return {{"cpu", cpu_name()}, {"isa", instruction_set()}, {"threads", threads}, {"build", build_name()}};
+}
+
+std::string machine_text(const nlohmann::ordered_json& machine) {
+  return fmt::format("{}, {}, {} thread{}, {}", machine["cpu"].get<std::string>(), machine["isa"].get<std::string>(),
+                     machine["threads"].get<int>(), machine["threads"].get<int>() == 1 ? "" : "s",
+                     machine["build"].get<std::string>());
+}
+
+void add_bench(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand(
+      "bench",
+      "Measure the parts on this machine: update, environment, replay. Times vary on a shared machine: compare "
+      "minima, and ratios of one run.");
+  command->require_subcommand(1);
+  add_bench_update(*command, run);
+  add_bench_environment(*command, run);
+  add_bench_replay(*command, run);
+}
+
+}  // namespace eaudeqn

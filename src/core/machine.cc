@@ -1,0 +1,40 @@
+// See machine.h.
+#include "core/machine.h"
+
+#include <sched.h>
+
+#include <algorithm>
+#include <fstream>
+#include <thread>
+
+namespace eaudeqn {
+
+std::string cpu_name() {
+  std::ifstream file("/proc/cpuinfo");
+  for (std::string line; std::getline(file, line);) {
+    const std::size_t colon = line.find(": ");
+    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  }
+  return "unknown";
+}
+
+std::string build_name() {
+#ifdef __clang__
+  const std::string compiler = "Clang " + std::string(__clang_version__);
+#else
+  const std::string compiler = "GCC " + std::string(__VERSION__);
+#endif
+#ifdef __OPTIMIZE__
+  return compiler + ", optimised";
+#else
+  return compiler + ", not optimised";
+#endif
+}
+
+int available_processors() {
+  cpu_set_t cpus;
+  if (sched_getaffinity(0, sizeof(cpus), &cpus) == 0) return std::max(1, CPU_COUNT(&cpus));
+  return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
+}
+
+}  // namespace eaudeqn
