@@ -6,7 +6,9 @@
 namespace eaudeqn {
 namespace {
 
-constexpr std::size_t kSegmentSize = 1024;  // inputs: 128 KB of activations at 32 lanes
+constexpr std::size_t kPixelBytes = kLanes * sizeof(float);
+constexpr std::size_t kTilePixels = 6;  // of a sparse kernel; exact only for AVX2, which is good enough for a footprint
+constexpr std::size_t kTileBlocks = 2;  // blocks of the batch that a dense layer sums at once: batch 32
 
 // floor(a / b) for b > 0 and any a.
 std::ptrdiff_t floor_divide(std::ptrdiff_t a, std::ptrdiff_t b) { return a >= 0 ? a / b : -((-a + b - 1) / b); }
@@ -81,12 +83,15 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   }
   result.phases = convolution_phases(layer, operation.stride, result.pad_top, result.pad_left, gradient);
   result.gradient_channel_pitch = pixels(gradient.channel_pitch());
-  result.segment_size = layer.row_size();
+  const std::size_t phase_rows = (layer.rows + operation.stride - 1) / operation.stride;
+  const std::size_t phase_columns = (layer.columns + operation.stride - 1) / operation.stride;
+  result.forward_tile = {kTilePixels,
+                         layer.rows * ((kTilePixels - 1) * operation.stride + layer.columns) * kPixelBytes};
+  result.backward_tile = {kTilePixels, phase_rows * (kTilePixels - 1 + phase_columns) * kPixelBytes};
   return result;
 }
 
 LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
-  const LayerSpec& layer = plan.spec.layers[operation.layer];
   const TensorLayout input = plan.activation(operation.input, 1, 1);
   LayerPlan result;
   for (std::size_t c = 0; c < input.channels; ++c) {
@@ -96,8 +101,7 @@ LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
   }
   result.phases.push_back({0, 0, {0}, {0}});
   result.gradient_channel_pitch = 1;
-  result.segment_size = std::min(kSegmentSize, layer.row_size());
-  result.segments = (layer.row_size() + result.segment_size - 1) / result.segment_size;
+  result.forward_tile = result.backward_tile = {kTileBlocks, kTileBlocks * kPixelBytes};
   return result;
 }
 

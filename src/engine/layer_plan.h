@@ -19,13 +19,18 @@ struct GradientPhase {
   std::vector<std::int32_t> tap_offsets;  // pixels from output-gradient pixel (i, j), channel 0, for each tap
 };
 
+// What a kernel brings into the first-level cache for each channel while it sums a tile of output pixels.
+struct TileFootprint {
+  std::size_t pixels = 0, channel_bytes = 0;
+};
+
 struct LayerPlan {
   std::size_t pad_top = 0, pad_left = 0;
   std::vector<std::int32_t> offsets;  // [row_size] pixels from the first cell of the window, channel 0
   std::vector<GradientPhase> phases;
   std::int32_t gradient_channel_pitch = 0;  // pixels between channels of the output gradient
-  // Dense layers walk their inputs in segments that stay in the second-level cache; convolutions have one segment.
-  std::size_t segment_size = 0, segments = 1;
+  TileFootprint forward_tile;               // of input channels (a dense layer: inputs)
+  TileFootprint backward_tile;              // of channels of the output gradient
 };
 
 // Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a

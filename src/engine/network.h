@@ -22,8 +22,11 @@ struct LayerWeights {
   std::vector<float> bias;
 };
 
-// Walks the rows of the compact form: entries starts[i] .. starts[i + 1].
+// Walks the compact form by rows, in segments of channels whose inputs fit a cache. Stored segment by segment: row r of
+// segment s has the entries starts[s * rows + r] .. starts[s * rows + r + 1], so that the rows of one segment are read
+// as one stream.
 struct LayerIndex {
+  std::size_t segments = 1, rows = 0;
   std::vector<std::size_t> starts;
   std::vector<std::int32_t> offsets;  // pixels
 };
@@ -32,12 +35,13 @@ struct Layer {
   bool compact = false;
   std::vector<std::uint8_t> mask;  // all entries
   std::size_t active = 0;
-  std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, ascending
+  std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, in the
+                                         // order of `forward`
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
   AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
 
-  LayerIndex forward;                           // compact: row out * segments + segment
-  LayerIndex backward;                          // compact: row phase * in + input channel
+  LayerIndex forward;                           // compact: a row per output channel, segments of input channels
+  LayerIndex backward;                          // compact: row phase * in + input channel, segments of output channels
   std::vector<std::uint32_t> backward_entries;  // compact: which stored weight stands at each backward place
   AlignedBuffer backward_weights;               // compact, or a dense convolution: weights in backward order
 };

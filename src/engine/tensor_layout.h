@@ -7,11 +7,10 @@
 
 namespace eaudeqn {
 
-// Lanes per block: 32 samples, or 16 for batches of up to 16. Both are whole vectors on every supported machine.
-inline std::size_t lanes_for_batch(std::size_t batch) { return batch <= 16 ? 16 : 32; }
-inline std::size_t blocks_for_batch(std::size_t batch) {
-  return (batch + lanes_for_batch(batch) - 1) / lanes_for_batch(batch);
-}
+// Samples per block. Sixteen floats are one cache line and whole vectors on every supported machine; a wider block
+// would fill the first-level cache with fewer pixels.
+constexpr std::size_t kLanes = 16;
+inline std::size_t blocks_for_batch(std::size_t batch) { return (batch + kLanes - 1) / kLanes; }
 
 struct Border {
   std::size_t top = 0, bottom = 0, left = 0, right = 0;
@@ -20,7 +19,7 @@ struct Border {
 struct TensorLayout {
   std::size_t channels = 0, height = 0, width = 0;
   Border border;
-  std::size_t lanes = 16, blocks = 1;
+  std::size_t lanes = kLanes, blocks = 1;  // plans count in pixels: lanes = 1
 
   std::size_t row_pitch() const { return (width + border.left + border.right) * lanes; }
   std::size_t channel_pitch() const { return (height + border.top + border.bottom) * row_pitch(); }

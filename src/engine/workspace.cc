@@ -7,15 +7,12 @@
 namespace eaudeqn {
 
 InputTensor::InputTensor(std::shared_ptr<const NetworkPlan> plan, std::size_t batch)
-    : plan_(std::move(plan)),
-      layout_(plan_->activation(0, lanes_for_batch(batch), blocks_for_batch(batch))),
-      values_(layout_.size()) {}
+    : plan_(std::move(plan)), layout_(plan_->activation(0, kLanes, blocks_for_batch(batch))), values_(layout_.size()) {}
 
 void InputTensor::load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool) {
   const bool bytes = plan_->spec.architecture.byte_input;
   const std::size_t elements = layout_.channels * layout_.height * layout_.width;
-  if (batch == 0 || batch > layout_.lanes * layout_.blocks ||
-      observations.size() != batch * elements * (bytes ? 1 : 4)) {
+  if (batch == 0 || batch > kLanes * layout_.blocks || observations.size() != batch * elements * (bytes ? 1 : 4)) {
     throw Error::failure("observations do not have the network's input shape: " + std::to_string(observations.size()) +
                          " bytes for " + std::to_string(batch) + " of " + std::to_string(elements) + " elements");
   }
@@ -32,7 +29,7 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
 }
 
 Workspace::Workspace(std::shared_ptr<const NetworkPlan> plan, std::size_t batch, bool with_gradients)
-    : plan_(std::move(plan)), lanes_(lanes_for_batch(batch)), blocks_(blocks_for_batch(batch)) {
+    : plan_(std::move(plan)), blocks_(blocks_for_batch(batch)) {
   activations_.resize(plan_->spec.tensors.size());
   gradients_.resize(plan_->spec.tensors.size());
   for (std::size_t i = 1; i < activations_.size(); ++i) {

@@ -35,8 +35,8 @@ class Workspace {
  public:
   Workspace(std::shared_ptr<const NetworkPlan> plan, std::size_t batch, bool with_gradients);
 
-  TensorLayout activation_layout(std::size_t tensor) const { return plan_->activation(tensor, lanes_, blocks_); }
-  TensorLayout gradient_layout(std::size_t tensor) const { return plan_->gradient(tensor, lanes_, blocks_); }
+  TensorLayout activation_layout(std::size_t tensor) const { return plan_->activation(tensor, kLanes, blocks_); }
+  TensorLayout gradient_layout(std::size_t tensor) const { return plan_->gradient(tensor, kLanes, blocks_); }
   // Tensor 0 is the input last given to set_input.
   const float* activation(std::size_t tensor) const { return tensor == 0 ? input_ : activations_[tensor].data(); }
   float* activation_for_writing(std::size_t tensor) { return activations_[tensor].data(); }
@@ -44,7 +44,6 @@ class Workspace {
   AlignedBuffer& gradient_buffer(std::size_t tensor) { return gradients_[tensor]; }
   void set_input(const InputTensor& input) { input_ = input.data(); }
 
-  // The network's output of sample b, unit a: output()[(b / lanes * outputs + a) * lanes + b % lanes].
   float output(std::size_t sample, std::size_t unit) const { return activations_.back().data()[place(sample, unit)]; }
   // d loss / d output, same places; set all of them before a backward pass (0 for samples past the batch).
   void set_output_gradient(std::size_t sample, std::size_t unit, float value) {
@@ -52,16 +51,15 @@ class Workspace {
   }
   void clear_output_gradient() { gradients_.back().clear(); }
 
-  std::size_t lanes() const { return lanes_; }
   std::size_t blocks() const { return blocks_; }
 
  private:
   std::size_t place(std::size_t sample, std::size_t unit) const {
-    return (sample / lanes_ * plan_->spec.tensors.back().channels + unit) * lanes_ + sample % lanes_;
+    return (sample / kLanes * plan_->spec.tensors.back().channels + unit) * kLanes + sample % kLanes;
   }
 
   std::shared_ptr<const NetworkPlan> plan_;
-  std::size_t lanes_, blocks_;
+  std::size_t blocks_;
   const float* input_ = nullptr;
   std::vector<AlignedBuffer> activations_, gradients_;
 };

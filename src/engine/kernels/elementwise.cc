@@ -151,6 +151,35 @@ void max_pool_backward_target(const TensorLayout& in, const float* input, const 
   }
 }
 
+// A transpose through a buffer on the stack: bytes of 16 samples in, for each pixel its 16 samples beside each other.
+void load_byte_row_target(const TensorLayout& layout, const std::byte* observations, std::size_t batch,
+                          std::size_t channel, std::size_t row, float* tensor) {
+  constexpr std::size_t kPixels = 64;
+  const Tag d;
+  const hn::Rebind<std::uint8_t, Tag> d8;
+  const hn::Rebind<std::int32_t, Tag> d32;
+  const Vector scale = hn::Set(d, 255.0F);
+  const std::size_t plane = layout.height * layout.width;
+  HWY_ALIGN std::uint8_t pixels[kPixels * kLanes] = {};
+  for (std::size_t b = 0; b < layout.blocks; ++b) {
+    const std::size_t samples = HWY_MIN(batch - HWY_MIN(batch, b * kLanes), kLanes);
+    for (std::size_t x = 0; x < layout.width; x += kPixels) {
+      const std::size_t count = HWY_MIN(kPixels, layout.width - x);
+      for (std::size_t lane = 0; lane < kLanes; ++lane) {
+        const std::size_t sample = b * kLanes + lane;
+        const auto* from = reinterpret_cast<const std::uint8_t*>(observations) +
+                           (HWY_MIN(sample, batch - 1) * layout.channels + channel) * plane + row * layout.width + x;
+        for (std::size_t i = 0; i < count; ++i) pixels[i * kLanes + lane] = lane < samples ? from[i] : 0;
+      }
+      float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, x);
+      for (std::size_t i = 0; i < count * kLanes; i += kVectorWidth) {
+        const auto bytes = hn::LoadU(d8, pixels + i);
+        hn::Store(hn::Div(hn::ConvertTo(d, hn::PromoteTo(d32, bytes)), scale), d, to + i);
+      }
+    }
+  }
+}
+
 }  // namespace eaudeqn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -163,6 +192,7 @@ HWY_EXPORT(relu_backward_target);
 HWY_EXPORT(copy_or_add_target);
 HWY_EXPORT(max_pool_forward_target);
 HWY_EXPORT(max_pool_backward_target);
+HWY_EXPORT(load_byte_row_target);
 
 AdamStep::AdamStep(double learning_rate_, double epsilon_, std::int64_t step)
     : learning_rate(static_cast<float>(learning_rate_)),
@@ -205,27 +235,7 @@ void max_pool_backward(const TensorLayout& input_layout, const float* input, con
 
 void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
                    std::size_t channel, std::size_t row, float* tensor) {
-  static const auto kScaled = [] {
-    struct Table {
-      float value[256];
-    } table;
-    for (int i = 0; i < 256; ++i) table.value[i] = static_cast<float>(i) / 255.0F;
-    return table;
-  }();
-  const std::size_t plane = layout.height * layout.width;
-  const auto* bytes = reinterpret_cast<const unsigned char*>(observations.data());
-  for (std::size_t b = 0; b < layout.blocks; ++b) {
-    float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, 0);
-    for (std::size_t lane = 0; lane < layout.lanes; ++lane) {
-      const std::size_t sample = b * layout.lanes + lane;
-      if (sample >= batch) {
-        for (std::size_t x = 0; x < layout.width; ++x) to[x * layout.lanes + lane] = 0;
-        continue;
-      }
-      const unsigned char* from = bytes + (sample * layout.channels + channel) * plane + row * layout.width;
-      for (std::size_t x = 0; x < layout.width; ++x) to[x * layout.lanes + lane] = kScaled.value[from[x]];
-    }
-  }
+  HWY_DYNAMIC_DISPATCH(load_byte_row_target)(layout, observations.data(), batch, channel, row, tensor);
 }
 
 void load_float_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,

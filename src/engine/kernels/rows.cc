@@ -2,6 +2,8 @@
 // inputs.
 #include "engine/kernels/rows.h"
 
+#include "engine/tensor_layout.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/rows.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -14,236 +16,271 @@ namespace eaudeqn::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Tag = hn::CappedTag<float, 16>;
+using Tag = hn::CappedTag<float, kLanes>;
 using Vector = hn::Vec<Tag>;
+using Distance = std::ptrdiff_t;
 
-// 16 registers (AVX2, SSE): 12 accumulators leave room for a broadcast and inputs. 32 registers (AVX-512, NEON): 24.
-constexpr std::size_t kAccumulators = (HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON) ? 24 : 12;
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-template <std::size_t kVectors>
-constexpr std::ptrdiff_t kLanes = static_cast<std::ptrdiff_t>(kVectors* kVectorWidth);  // floats per pixel
+constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
+// 16 registers (AVX2, SSE): 12 accumulators leave room for a broadcast and inputs. 32 registers: 24.
+constexpr std::size_t kAccumulators = (HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON) ? 24 : 12;
+// Pixels of a sparse tile; 12 cover a row of 11 (the nature network), more would only be more code.
+constexpr std::size_t kTilePixels = HWY_MAX(HWY_MIN(kAccumulators / kVectors, std::size_t{12}), std::size_t{1});
 
-template <std::size_t kVectors>
-HWY_INLINE void finish_pixel(const Epilogue& epilogue, const float* residual, const float* relu_source, float* output,
-                             const Vector* sums) {
-  const Tag d;
-  EAUDEQN_UNROLL
-  for (std::size_t v = 0; v < kVectors; ++v) {
-    Vector sum = sums[v];
-    if (residual != nullptr) sum = hn::Add(sum, hn::Load(d, residual + v * kVectorWidth));
-    if (epilogue.relu) sum = hn::Max(hn::Zero(d), sum);  // this order keeps NaN
-    if (relu_source != nullptr) {
-      sum = hn::IfThenElseZero(hn::Gt(hn::Load(d, relu_source + v * kVectorWidth), hn::Zero(d)), sum);
-    }
-    hn::Store(sum, d, output + v * kVectorWidth);
-  }
+// What row `row` of OutputRows does at one pixel.
+struct Epilogue {
+  float* output;
+  const float* residual;
+  const float* relu_source;
+};
+HWY_INLINE Epilogue epilogue_of(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel) {
+  const auto r = static_cast<Distance>(number);
+  const auto p = static_cast<Distance>(pixel);
+  return {row.output + r * rows.output_pitch + p * row.output_step,
+          rows.residual != nullptr ? rows.residual + r * rows.residual_pitch + p * rows.residual_step : nullptr,
+          rows.relu_source != nullptr ? rows.relu_source + r * rows.relu_source_pitch + p * rows.relu_source_step
+                                      : nullptr};
 }
 
-template <std::size_t kVectors>
-HWY_INLINE void start_pixel(const Epilogue& epilogue, float bias, const float* output, Vector* sums) {
+template <std::size_t kPixels>
+HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
+                             Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
-  EAUDEQN_UNROLL
-  for (std::size_t v = 0; v < kVectors; ++v) {
-    sums[v] = epilogue.accumulate ? hn::Load(d, output + v * kVectorWidth) : hn::Set(d, bias);
-  }
-}
-
-// One tile of kPixels x kVectors accumulators; `pixel` is the first pixel's number in the row.
-template <std::size_t kPixels, std::size_t kVectors>
-HWY_INLINE void sparse_tile(const std::int32_t* HWY_RESTRICT offsets, const float* HWY_RESTRICT values,
-                            std::size_t count, const PixelRow& row, const Epilogue& epilogue, std::size_t pixel) {
-  const Tag d;
-  Vector sums[kPixels][kVectors];
-  const auto first = static_cast<std::ptrdiff_t>(pixel);
-  const float* HWY_RESTRICT input = row.input + first * row.input_step;
-  float* output = row.output + first * row.output_step;
-  const std::ptrdiff_t step = row.input_step;
-  EAUDEQN_UNROLL
-  for (std::size_t p = 0; p < kPixels; ++p) {
-    start_pixel<kVectors>(epilogue, epilogue.bias, output + static_cast<std::ptrdiff_t>(p) * row.output_step, sums[p]);
-  }
-  for (std::size_t i = 0; i < count; ++i) {
-    const Vector weight = hn::Set(d, values[i]);
-    const float* HWY_RESTRICT source = input + static_cast<std::ptrdiff_t>(offsets[i]) * kLanes<kVectors>;
+  if (rows.accumulate) {
+    const float* output = epilogue_of(row, rows, number, pixel).output;
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
       EAUDEQN_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
-        sums[p][v] = hn::MulAdd(weight, hn::Load(d, source + static_cast<std::ptrdiff_t>(p) * step + v * kVectorWidth),
-                                sums[p][v]);
+        sums[p][v] = hn::Load(d, output + static_cast<Distance>(p) * row.output_step + v * kVectorWidth);
+      }
+    }
+    return;
+  }
+  const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
+  EAUDEQN_UNROLL
+  for (std::size_t p = 0; p < kPixels; ++p) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) sums[p][v] = bias;
+  }
+}
+
+template <std::size_t kPixels>
+HWY_INLINE void finish_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
+                              Vector (&sums)[kPixels][kVectors]) {
+  const Tag d;
+  const Epilogue at = epilogue_of(row, rows, number, pixel);
+  if (at.residual != nullptr) {
+    EAUDEQN_UNROLL
+    for (std::size_t p = 0; p < kPixels; ++p) {
+      EAUDEQN_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const float* from = at.residual + static_cast<Distance>(p) * rows.residual_step + v * kVectorWidth;
+        sums[p][v] = hn::Add(sums[p][v], hn::Load(d, from));
+      }
+    }
+  }
+  if (rows.relu) {
+    EAUDEQN_UNROLL
+    for (std::size_t p = 0; p < kPixels; ++p) {
+      EAUDEQN_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) sums[p][v] = hn::Max(hn::Zero(d), sums[p][v]);  // keeps NaN
+    }
+  }
+  if (at.relu_source != nullptr) {
+    EAUDEQN_UNROLL
+    for (std::size_t p = 0; p < kPixels; ++p) {
+      EAUDEQN_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        const float* from = at.relu_source + static_cast<Distance>(p) * rows.relu_source_step + v * kVectorWidth;
+        sums[p][v] = hn::IfThenElseZero(hn::Gt(hn::Load(d, from), hn::Zero(d)), sums[p][v]);
       }
     }
   }
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
-    const auto at = static_cast<std::ptrdiff_t>(pixel + p);
-    finish_pixel<kVectors>(epilogue, epilogue.residual ? epilogue.residual + at * epilogue.residual_step : nullptr,
-                           epilogue.relu_source ? epilogue.relu_source + at * epilogue.relu_source_step : nullptr,
-                           row.output + at * row.output_step, sums[p]);
-  }
-}
-
-// The last pixels % kPixels pixels of a row, as one tile.
-template <std::size_t kPixels, std::size_t kVectors>
-void sparse_remainder(const std::int32_t* offsets, const float* values, std::size_t count, const PixelRow& row,
-                      const Epilogue& epilogue, std::size_t pixel) {
-  if constexpr (kPixels > 0) {
-    if (row.pixels - pixel == kPixels) {
-      sparse_tile<kPixels, kVectors>(offsets, values, count, row, epilogue, pixel);
-    } else {
-      sparse_remainder<kPixels - 1, kVectors>(offsets, values, count, row, epilogue, pixel);
-    }
-  }
-}
-
-template <std::size_t kVectors>
-void sparse_row_lanes(const std::int32_t* offsets, const float* values, std::size_t count, const PixelRow& row,
-                      const Epilogue& epilogue) {
-  constexpr std::size_t kPixels = kAccumulators / kVectors > 0 ? kAccumulators / kVectors : 1;
-  std::size_t pixel = 0;
-  for (; pixel + kPixels <= row.pixels; pixel += kPixels) {
-    sparse_tile<kPixels, kVectors>(offsets, values, count, row, epilogue, pixel);
-  }
-  sparse_remainder<kPixels - 1, kVectors>(offsets, values, count, row, epilogue, pixel);
-}
-
-void sparse_row_target(const std::int32_t* offsets, const float* values, std::size_t count, const PixelRow& row,
-                       const Epilogue& epilogue) {
-  if (row.lanes == 32) {
-    sparse_row_lanes<32 / kVectorWidth>(offsets, values, count, row, epilogue);
-  } else {
-    sparse_row_lanes<16 / kVectorWidth>(offsets, values, count, row, epilogue);
-  }
-}
-
-template <std::size_t kVectors>
-void sparse_pair_lanes(const std::int32_t* const offsets[2], const float* const values[2], const std::size_t counts[2],
-                       const PixelRow rows[2], const Epilogue epilogues[2]) {
-  const Tag d;
-  Vector sums[2][kVectors];
-  EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < 2; ++r) start_pixel<kVectors>(epilogues[r], epilogues[r].bias, rows[r].output, sums[r]);
-  const std::size_t common = HWY_MIN(counts[0], counts[1]);
-  for (std::size_t i = 0; i < common; ++i) {
     EAUDEQN_UNROLL
-    for (std::size_t r = 0; r < 2; ++r) {
-      const Vector weight = hn::Set(d, values[r][i]);
-      const float* source = rows[r].input + static_cast<std::ptrdiff_t>(offsets[r][i]) * kLanes<kVectors>;
-      EAUDEQN_UNROLL
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        sums[r][v] = hn::MulAdd(weight, hn::Load(d, source + v * kVectorWidth), sums[r][v]);
-      }
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      hn::Store(sums[p][v], d, at.output + static_cast<Distance>(p) * row.output_step + v * kVectorWidth);
     }
   }
+}
+
+// Steps between input pixels that get code of their own, strides 1, 2 and 4: with a constant step an address costs no
+// instruction. 0: any step.
+template <Distance kStep>
+HWY_INLINE Distance step_of(const PixelRow& row) {
+  return kStep != 0 ? kStep : row.input_step;
+}
+
+// One weight meets kPixels pixels.
+template <std::size_t kPixels>
+HWY_INLINE void multiply_add(float weight, const float* HWY_RESTRICT source, Distance step,
+                             Vector (&sums)[kPixels][kVectors]) {
+  const Tag d;
+  const Vector broadcast = hn::Set(d, weight);
   EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < 2; ++r) {
-    for (std::size_t i = common; i < counts[r]; ++i) {
-      const Vector weight = hn::Set(d, values[r][i]);
-      const float* source = rows[r].input + static_cast<std::ptrdiff_t>(offsets[r][i]) * kLanes<kVectors>;
-      EAUDEQN_UNROLL
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        sums[r][v] = hn::MulAdd(weight, hn::Load(d, source + v * kVectorWidth), sums[r][v]);
-      }
+  for (std::size_t p = 0; p < kPixels; ++p) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sums[p][v] =
+          hn::MulAdd(broadcast, hn::Load(d, source + static_cast<Distance>(p) * step + v * kVectorWidth), sums[p][v]);
     }
-    finish_pixel<kVectors>(epilogues[r], epilogues[r].residual, epilogues[r].relu_source, rows[r].output, sums[r]);
   }
 }
 
-void sparse_pair_target(const std::int32_t* const offsets[2], const float* const values[2], const std::size_t counts[2],
-                        const PixelRow rows[2], const Epilogue epilogues[2]) {
-  if (rows[0].lanes == 32) {
-    sparse_pair_lanes<32 / kVectorWidth>(offsets, values, counts, rows, epilogues);
-  } else {
-    sparse_pair_lanes<16 / kVectorWidth>(offsets, values, counts, rows, epilogues);
+// Some entries of one row.
+struct Entries {
+  const std::int32_t* HWY_RESTRICT offsets;
+  const float* HWY_RESTRICT values;
+  std::size_t count;
+};
+HWY_INLINE Entries entries_of(const SparseWeights& weights, std::size_t row) {
+  const std::size_t begin = weights.starts[row];
+  return {weights.offsets + begin, weights.values + begin, weights.starts[row + 1] - begin};
+}
+
+// kPixels pixels of every row: the inputs under the tile stay in the first-level cache while the rows pass over them.
+template <Distance kStep, std::size_t kPixels>
+void sparse_tile(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
+  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * row.input_step;
+  const Distance step = step_of<kStep>(row);
+  for (std::size_t r = 0; r < rows.rows; ++r) {
+    const Entries entries = entries_of(weights, r);
+    Vector sums[kPixels][kVectors];
+    start_pixels(row, rows, r, pixel, sums);
+    for (std::size_t i = 0; i < entries.count; ++i) {
+      const float* source = whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
+      multiply_add(entries.values[i], source, step, sums);
+    }
+    finish_pixels(row, rows, r, pixel, sums);
   }
 }
 
-// kRows x kPixels x kVectors accumulators: each input vector serves kRows weights, each weight kPixels pixels.
-template <std::size_t kRows, std::size_t kPixels, std::size_t kVectors>
-HWY_INLINE void dense_tile(const DenseRows& dense, std::size_t first_row, const PixelRow& row, const Epilogue& epilogue,
-                           std::size_t pixel) {
+// One or two pixels leave most accumulators free and the multiply-adds waiting for each other: two rows go together.
+template <Distance kStep, std::size_t kPixels>
+void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
+  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * row.input_step;
+  const Distance step = step_of<kStep>(row);
+  const auto source = [&](const Entries& entries, std::size_t i) {
+    return whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
+  };
+  std::size_t r = 0;
+  for (; r + 2 <= rows.rows; r += 2) {
+    const Entries a = entries_of(weights, r);
+    const Entries b = entries_of(weights, r + 1);
+    Vector sums_a[kPixels][kVectors];
+    Vector sums_b[kPixels][kVectors];
+    start_pixels(row, rows, r, pixel, sums_a);
+    start_pixels(row, rows, r + 1, pixel, sums_b);
+    const std::size_t common = HWY_MIN(a.count, b.count);
+    for (std::size_t i = 0; i < common; ++i) {
+      multiply_add(a.values[i], source(a, i), step, sums_a);
+      multiply_add(b.values[i], source(b, i), step, sums_b);
+    }
+    for (std::size_t i = common; i < a.count; ++i) multiply_add(a.values[i], source(a, i), step, sums_a);
+    for (std::size_t i = common; i < b.count; ++i) multiply_add(b.values[i], source(b, i), step, sums_b);
+    finish_pixels(row, rows, r, pixel, sums_a);
+    finish_pixels(row, rows, r + 1, pixel, sums_b);
+  }
+  if (r == rows.rows) return;
+  Vector sums[kPixels][kVectors];
+  const Entries last = entries_of(weights, r);
+  start_pixels(row, rows, r, pixel, sums);
+  for (std::size_t i = 0; i < last.count; ++i) multiply_add(last.values[i], source(last, i), step, sums);
+  finish_pixels(row, rows, r, pixel, sums);
+}
+
+// The last pixels % kTilePixels pixels of a row, as one tile of at most kPixels.
+template <Distance kStep, std::size_t kPixels>
+void sparse_remainder(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
+  if constexpr (kPixels > 0) {
+    if (row.pixels - pixel < kPixels) {
+      sparse_remainder<kStep, kPixels - 1>(weights, row, rows, pixel);
+    } else if constexpr (kPixels <= 2) {
+      sparse_tile_pairs<kStep, kPixels>(weights, row, rows, pixel);
+    } else {
+      sparse_tile<kStep, kPixels>(weights, row, rows, pixel);
+    }
+  }
+}
+
+template <Distance kStep>
+void sparse_rows_with_step(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  std::size_t pixel = 0;
+  for (; pixel + kTilePixels <= row.pixels; pixel += kTilePixels) {
+    sparse_tile<kStep, kTilePixels>(weights, row, rows, pixel);
+  }
+  sparse_remainder<kStep, kTilePixels - 1>(weights, row, rows, pixel);
+}
+
+void sparse_rows_target(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  switch (row.input_step) {
+    case Distance{kLanes}:
+      return sparse_rows_with_step<Distance{kLanes}>(weights, row, rows);
+    case Distance{2 * kLanes}:
+      return sparse_rows_with_step<Distance{2 * kLanes}>(weights, row, rows);
+    case Distance{4 * kLanes}:
+      return sparse_rows_with_step<Distance{4 * kLanes}>(weights, row, rows);
+    default:
+      return sparse_rows_with_step<0>(weights, row, rows);
+  }
+}
+
+// kRows x kPixels accumulators of a pixel each: each input vector serves kRows weights, each weight kPixels pixels.
+template <std::size_t kRows, std::size_t kPixels>
+HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows,
+                           std::size_t first_row, std::size_t pixel) {
   const Tag d;
   Vector sums[kRows][kPixels][kVectors];
-  const float* HWY_RESTRICT weights[kRows];
-  float* outputs[kRows];
-  const std::ptrdiff_t step = row.input_step;
+  const float* HWY_RESTRICT sources[kRows];
+  const Distance step = row.input_step;
   EAUDEQN_UNROLL
   for (std::size_t r = 0; r < kRows; ++r) {
-    const auto row_number = static_cast<std::ptrdiff_t>(first_row + r);
-    weights[r] = dense.weights + row_number * dense.weight_pitch;
-    outputs[r] = row.output + row_number * dense.output_pitch + static_cast<std::ptrdiff_t>(pixel) * row.output_step;
-    const float bias = dense.biases != nullptr ? dense.biases[row_number] : epilogue.bias;
-    EAUDEQN_UNROLL
-    for (std::size_t p = 0; p < kPixels; ++p) {
-      start_pixel<kVectors>(epilogue, bias, outputs[r] + static_cast<std::ptrdiff_t>(p) * row.output_step, sums[r][p]);
-    }
+    sources[r] = weights.weights + static_cast<Distance>(first_row + r) * weights.pitch;
+    start_pixels(row, rows, first_row + r, pixel, sums[r]);
   }
-  const float* HWY_RESTRICT input = row.input + static_cast<std::ptrdiff_t>(pixel) * step;
-  std::ptrdiff_t at = 0;
-  for (std::size_t i = 0; i < dense.count; ++i, at += dense.weight_step) {
-    const float* HWY_RESTRICT source = input + static_cast<std::ptrdiff_t>(dense.offsets[i]) * kLanes<kVectors>;
+  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * step;
+  Distance at = 0;
+  for (std::size_t i = 0; i < weights.count; ++i, at += weights.step) {
+    const float* HWY_RESTRICT source =
+        whole_address(input + static_cast<Distance>(weights.offsets[i]) * Distance{kLanes});
     // Weights first, inputs one at a time: 12 + 3 + 1 registers; the other way round one sum would be spilled.
     Vector weight[kRows];
     EAUDEQN_UNROLL
-    for (std::size_t r = 0; r < kRows; ++r) weight[r] = hn::Set(d, weights[r][at]);
+    for (std::size_t r = 0; r < kRows; ++r) weight[r] = hn::Set(d, sources[r][at]);
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
       EAUDEQN_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
-        const Vector loaded = hn::Load(d, source + static_cast<std::ptrdiff_t>(p) * step + v * kVectorWidth);
+        const Vector loaded = hn::Load(d, source + static_cast<Distance>(p) * step + v * kVectorWidth);
         EAUDEQN_UNROLL
         for (std::size_t r = 0; r < kRows; ++r) sums[r][p][v] = hn::MulAdd(weight[r], loaded, sums[r][p][v]);
       }
     }
   }
   EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < kRows; ++r) {
-    const auto row_number = static_cast<std::ptrdiff_t>(first_row + r);
-    EAUDEQN_UNROLL
-    for (std::size_t p = 0; p < kPixels; ++p) {
-      const auto px = static_cast<std::ptrdiff_t>(pixel + p);
-      finish_pixel<kVectors>(
-          epilogue,
-          epilogue.residual ? epilogue.residual + row_number * dense.residual_pitch + px * epilogue.residual_step
-                            : nullptr,
-          epilogue.relu_source
-              ? epilogue.relu_source + row_number * dense.relu_source_pitch + px * epilogue.relu_source_step
-              : nullptr,
-          outputs[r] + static_cast<std::ptrdiff_t>(p) * row.output_step, sums[r][p]);
-    }
-  }
+  for (std::size_t r = 0; r < kRows; ++r) finish_pixels(row, rows, first_row + r, pixel, sums[r]);
 }
 
 // All rows of kPixels pixels: the input window stays in the first-level cache while the rows pass over it.
-template <std::size_t kRows, std::size_t kPixels, std::size_t kVectors>
-void dense_pixels(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue, std::size_t pixel) {
+template <std::size_t kRows, std::size_t kPixels>
+void dense_pixels(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
   std::size_t r = 0;
-  for (; r + kRows <= dense.rows; r += kRows) dense_tile<kRows, kPixels, kVectors>(dense, r, row, epilogue, pixel);
-  for (; r < dense.rows; ++r) dense_tile<1, kPixels, kVectors>(dense, r, row, epilogue, pixel);
+  for (; r + kRows <= rows.rows; r += kRows) dense_tile<kRows, kPixels>(weights, row, rows, r, pixel);
+  for (; r < rows.rows; ++r) dense_tile<1, kPixels>(weights, row, rows, r, pixel);
 }
 
-template <std::size_t kVectors>
-void dense_rows_lanes(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue) {
-  constexpr std::size_t kPlanes = kAccumulators / kVectors > 0 ? kAccumulators / kVectors : 1;  // (row, pixel) pairs
-  constexpr std::size_t kRows = kPlanes >= 12 ? 4 : (kPlanes >= 3 ? 3 : 1);
-  constexpr std::size_t kPixels = kPlanes / kRows;
-  if (row.pixels == 1) {  // dense layers: all accumulators go to rows
-    dense_pixels<kPlanes, 1, kVectors>(dense, row, epilogue, 0);
-    return;
-  }
+void dense_rows_target(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  constexpr std::size_t kPlanes = HWY_MAX(kAccumulators / kVectors, std::size_t{1});  // (row, pixel) pairs in registers
+  constexpr std::size_t kRows = kPlanes >= 24 ? 6 : 3;
+  constexpr std::size_t kPixels = HWY_MAX(kPlanes / kRows, std::size_t{1});
   std::size_t pixel = 0;
-  for (; pixel + kPixels <= row.pixels; pixel += kPixels) {
-    dense_pixels<kRows, kPixels, kVectors>(dense, row, epilogue, pixel);
+  for (; pixel + kPixels <= row.pixels; pixel += kPixels) dense_pixels<kRows, kPixels>(weights, row, rows, pixel);
+  if constexpr (kPixels > 2) {
+    for (; pixel + 2 <= row.pixels; pixel += 2) dense_pixels<12, 2>(weights, row, rows, pixel);
   }
-  for (; pixel < row.pixels; ++pixel) dense_pixels<kRows, 1, kVectors>(dense, row, epilogue, pixel);
-}
-
-void dense_rows_target(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue) {
-  if (row.lanes == 32) {
-    dense_rows_lanes<32 / kVectorWidth>(dense, row, epilogue);
-  } else {
-    dense_rows_lanes<16 / kVectorWidth>(dense, row, epilogue);
-  }
+  for (; pixel < row.pixels; ++pixel) dense_pixels<HWY_MIN(kPlanes, std::size_t{12}), 1>(weights, row, rows, pixel);
 }
 
 }  // namespace eaudeqn::HWY_NAMESPACE
@@ -252,41 +289,38 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace eaudeqn {
 
-HWY_EXPORT(sparse_row_target);
-HWY_EXPORT(sparse_pair_target);
+HWY_EXPORT(sparse_rows_target);
 HWY_EXPORT(dense_rows_target);
 
-void sparse_row(const std::int32_t* offsets, const float* values, std::size_t count, const PixelRow& row,
-                const Epilogue& epilogue) {
-  HWY_DYNAMIC_DISPATCH(sparse_row_target)(offsets, values, count, row, epilogue);
+void sparse_rows(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  HWY_DYNAMIC_DISPATCH(sparse_rows_target)(weights, row, rows);
 }
 
-void sparse_pixel_pair(const std::int32_t* const offsets[2], const float* const values[2], const std::size_t counts[2],
-                       const PixelRow rows[2], const Epilogue epilogues[2]) {
-  HWY_DYNAMIC_DISPATCH(sparse_pair_target)(offsets, values, counts, rows, epilogues);
+void dense_rows(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  HWY_DYNAMIC_DISPATCH(dense_rows_target)(weights, row, rows);
 }
 
-void dense_rows(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue) {
-  HWY_DYNAMIC_DISPATCH(dense_rows_target)(dense, row, epilogue);
-}
-
-void dense_rows_in_segments(const DenseRows& dense, const PixelRow& row, const Epilogue& epilogue) {
-  constexpr std::size_t kSegment = 144;  // x 128 bytes at 32 lanes: 18 KB of the usual 32
-  for (std::size_t begin = 0; begin < dense.count; begin += kSegment) {
-    const bool last = begin + kSegment >= dense.count;
-    DenseRows segment = dense;
-    segment.weights += static_cast<std::ptrdiff_t>(begin) * dense.weight_step;
+void dense_rows_in_segments(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  constexpr std::size_t kSegment = 144;  // inputs; with the pixels beside each other about 12 KB
+  for (std::size_t begin = 0; begin < weights.count; begin += kSegment) {
+    const bool last = begin + kSegment >= weights.count;
+    DenseWeights segment = weights;
+    segment.weights += static_cast<std::ptrdiff_t>(begin) * weights.step;
     segment.offsets += begin;
-    segment.count = last ? dense.count - begin : kSegment;
-    Epilogue part = epilogue;
-    if (begin > 0) part.accumulate = true;
-    if (!last) {
-      part.relu = false;
-      part.residual = nullptr;
-      part.relu_source = nullptr;
-    }
-    dense_rows(segment, row, part);
+    segment.count = last ? weights.count - begin : kSegment;
+    dense_rows(segment, row, part_of(rows, begin == 0, last));
   }
+}
+
+OutputRows part_of(const OutputRows& rows, bool first, bool last) {
+  OutputRows part = rows;
+  part.accumulate = rows.accumulate || !first;
+  if (!last) {
+    part.relu = false;
+    part.residual = nullptr;
+    part.relu_source = nullptr;
+  }
+  return part;
 }
 
 }  // namespace eaudeqn

@@ -9,3 +9,15 @@
 #else
 #define EAUDEQN_UNROLL
 #endif
+
+namespace eaudeqn {
+
+// Keeps the compiler from taking an address apart: left alone it holds a dozen `base + constant` in registers that are
+// not there, instead of letting the loads add constants for nothing.
+template <typename T>
+inline __attribute__((always_inline)) T* whole_address(T* pointer) {
+  __asm__("" : "+r"(pointer));
+  return pointer;
+}
+
+}  // namespace eaudeqn

@@ -1,6 +1,8 @@
 // See weight_gradient.h.
 #include "engine/kernels/weight_gradient.h"
 
+#include "engine/tensor_layout.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/weight_gradient.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -13,16 +15,18 @@ namespace eaudeqn::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Tag = hn::CappedTag<float, 16>;
+using Tag = hn::CappedTag<float, kLanes>;
 using Vector = hn::Vec<Tag>;
+using Distance = std::ptrdiff_t;
 
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kCachedInputs = 128;        // x 128 bytes at 32 lanes: half of the usual first-level cache
-constexpr std::size_t kCachedGradients = 3072;    // floats: a third of it
-constexpr std::size_t kSums = 16 / kVectorWidth;  // vectors that hold the 16 running sums of one weight
-template <std::size_t kHalves>
-constexpr std::ptrdiff_t kLanes = static_cast<std::ptrdiff_t>(kHalves * 16);  // floats per pixel
+constexpr std::size_t kSums = kLanes / kVectorWidth;  // vectors that hold the 16 running sums of one weight
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON;
+// Output-gradient pixels of a sparse tile: as many as the registers hold, at most 12.
+constexpr std::size_t kTilePixels =
+    HWY_MAX(HWY_MIN((kManyRegisters ? 24 : 12) / kSums, std::size_t{12}), std::size_t{1});
+constexpr std::size_t kCachedInputs = 128;      // x 128 bytes for a batch of 32: half of the usual first-level cache
+constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
 
 // 16 -> 1 in the order that weight_gradient.h fixes.
 HWY_INLINE float reduce_one(const float* sums16) {
@@ -67,65 +71,37 @@ HWY_INLINE void reduce_eight(const Vector8* eights, float* HWY_RESTRICT out) {
 }
 #endif
 
-template <std::size_t kHalves>
-HWY_INLINE void multiply_into(const Tag d, const float* HWY_RESTRICT input, const Vector* HWY_RESTRICT gradient,
-                              Vector* HWY_RESTRICT sums) {
-  EAUDEQN_UNROLL
-  for (std::size_t h = 0; h < kHalves; ++h) {
-    EAUDEQN_UNROLL
-    for (std::size_t s = 0; s < kSums; ++s) {
-      sums[s] = hn::MulAdd(gradient[h * kSums + s], hn::Load(d, input + h * 16 + s * kVectorWidth), sums[s]);
-    }
-  }
-}
-
-// A tile of kPixels output-gradient pixels in registers meets every weight of one channel.
-template <std::size_t kPixels, std::size_t kHalves>
-HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, std::ptrdiff_t gradient_step,
-                            const float* HWY_RESTRICT input, std::ptrdiff_t input_step,
-                            const std::int32_t* HWY_RESTRICT offsets, std::size_t count, float* HWY_RESTRICT scratch) {
+// A tile of kPixels output-gradient pixels in registers meets every weight of one channel. kStep: the input step where
+// it is that of stride 1, 2 or 4 (a constant costs no instruction), else 0.
+template <Distance kStep, std::size_t kPixels>
+HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradient_step, const float* HWY_RESTRICT input,
+                            Distance any_step, const std::int32_t* HWY_RESTRICT offsets, std::size_t count,
+                            float* HWY_RESTRICT scratch) {
   const Tag d;
-  Vector tile[kPixels][kHalves * kSums];
+  const Distance input_step = kStep != 0 ? kStep : any_step;
+  Vector tile[kPixels][kSums];
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
     EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kHalves * kSums; ++v) {
-      tile[p][v] = hn::Load(d, gradient + static_cast<std::ptrdiff_t>(p) * gradient_step + v * kVectorWidth);
+    for (std::size_t s = 0; s < kSums; ++s) {
+      tile[p][s] = hn::Load(d, gradient + static_cast<Distance>(p) * gradient_step + s * kVectorWidth);
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const float* HWY_RESTRICT source = input + offsets[i] * kLanes<kHalves>;
+    const float* HWY_RESTRICT source = whole_address(input + offsets[i] * Distance{kLanes});
     Vector sums[kSums];
     EAUDEQN_UNROLL
-    for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Load(d, scratch + i * 16 + s * kVectorWidth);
+    for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Load(d, scratch + i * kLanes + s * kVectorWidth);
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
-      multiply_into<kHalves>(d, source + static_cast<std::ptrdiff_t>(p) * input_step, tile[p], sums);
+      EAUDEQN_UNROLL
+      for (std::size_t s = 0; s < kSums; ++s) {
+        const float* at = source + static_cast<Distance>(p) * input_step + s * kVectorWidth;
+        sums[s] = hn::MulAdd(tile[p][s], hn::Load(d, at), sums[s]);
+      }
     }
     EAUDEQN_UNROLL
-    for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, scratch + i * 16 + s * kVectorWidth);
-  }
-}
-
-template <std::size_t kHalves>
-HWY_INLINE void sparse_pixels(const GradientPlanes& planes, const float* gradient, const float* input,
-                              const std::int32_t* offsets, std::size_t count, float* scratch) {
-  constexpr std::size_t kPixels =
-      (kManyRegisters ? 24 : 12) / (kHalves * kSums) > 0 ? (kManyRegisters ? 24 : 12) / (kHalves * kSums) : 1;
-  constexpr std::size_t kFew = kPixels > 4 ? 4 : (kPixels > 2 ? 2 : 1);
-  std::size_t x = 0;
-  const auto at = [&](std::size_t pixel) { return static_cast<std::ptrdiff_t>(pixel); };
-  for (; x + kPixels <= planes.width; x += kPixels) {
-    sparse_tile<kPixels, kHalves>(gradient + at(x) * planes.gradient_step, planes.gradient_step,
-                                  input + at(x) * planes.input_step, planes.input_step, offsets, count, scratch);
-  }
-  for (; x + kFew <= planes.width; x += kFew) {
-    sparse_tile<kFew, kHalves>(gradient + at(x) * planes.gradient_step, planes.gradient_step,
-                               input + at(x) * planes.input_step, planes.input_step, offsets, count, scratch);
-  }
-  for (; x < planes.width; ++x) {
-    sparse_tile<1, kHalves>(gradient + at(x) * planes.gradient_step, planes.gradient_step,
-                            input + at(x) * planes.input_step, planes.input_step, offsets, count, scratch);
+    for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, scratch + i * kLanes + s * kVectorWidth);
   }
 }
 
@@ -146,84 +122,181 @@ void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
   for (; i < count; ++i) gradient[i] = reduce_one(scratch + i * 16);
 }
 
-// Dense layers (one pixel): sums never leave registers.
-template <std::size_t kHalves>
-void single_pixel(const GradientPlanes& planes, const float* gradient_pixel, const std::int32_t* offsets,
-                  std::size_t count, float* HWY_RESTRICT gradient) {
+// Rows of one or two pixels (dense layers and batches up to 32): sums never leave registers.
+template <std::size_t kPixels>
+HWY_INLINE void multiply_few(const GradientPlanes& planes, const Vector (&tile)[kPixels][kSums], std::int32_t offset,
+                             Vector (&sums)[kSums]) {
   const Tag d;
-  Vector tile[kHalves * kSums];
+  const float* HWY_RESTRICT source = whole_address(planes.input + offset * Distance{kLanes});
   EAUDEQN_UNROLL
-  for (std::size_t v = 0; v < kHalves * kSums; ++v) tile[v] = hn::Load(d, gradient_pixel + v * kVectorWidth);
+  for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Zero(d);
+  EAUDEQN_UNROLL
+  for (std::size_t p = 0; p < kPixels; ++p) {
+    EAUDEQN_UNROLL
+    for (std::size_t s = 0; s < kSums; ++s) {
+      const float* at = source + static_cast<Distance>(p) * planes.input_step + s * kVectorWidth;
+      sums[s] = hn::MulAdd(tile[p][s], hn::Load(d, at), sums[s]);
+    }
+  }
+}
+
+template <std::size_t kPixels>
+void few_pixels(const GradientPlanes& planes, const float* gradient_row, const std::int32_t* offsets, std::size_t count,
+                float* HWY_RESTRICT gradient) {
+  const Tag d;
+  Vector tile[kPixels][kSums];
+  EAUDEQN_UNROLL
+  for (std::size_t p = 0; p < kPixels; ++p) {
+    EAUDEQN_UNROLL
+    for (std::size_t s = 0; s < kSums; ++s) {
+      tile[p][s] = hn::Load(d, gradient_row + static_cast<Distance>(p) * planes.gradient_step + s * kVectorWidth);
+    }
+  }
+  Vector sums[kSums];
   std::size_t i = 0;
 #if HWY_MAX_BYTES >= 32
   for (; i + 8 <= count; i += 8) {
     Vector8 eights[8];
     EAUDEQN_UNROLL
     for (std::size_t w = 0; w < 8; ++w) {
-      Vector sums[kSums];
-      EAUDEQN_UNROLL
-      for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Zero(d);
-      multiply_into<kHalves>(d, planes.input + offsets[i + w] * kLanes<kHalves>, tile, sums);
+      multiply_few<kPixels>(planes, tile, offsets[i + w], sums);
       eights[w] = fold_to_8(sums);
     }
     reduce_eight(eights, gradient + i);
   }
+  if (i < count) {  // the last few: eight again, the last one repeated
+    Vector8 eights[8];
+    EAUDEQN_UNROLL
+    for (std::size_t w = 0; w < 8; ++w) {
+      multiply_few<kPixels>(planes, tile, offsets[HWY_MIN(i + w, count - 1)], sums);
+      eights[w] = fold_to_8(sums);
+    }
+    float last[8];
+    reduce_eight(eights, last);
+    for (std::size_t w = 0; i < count; ++i, ++w) gradient[i] = last[w];
+  }
 #endif
   for (; i < count; ++i) {
-    HWY_ALIGN float buffer[16];
-    Vector sums[kSums];
-    for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Zero(d);
-    multiply_into<kHalves>(d, planes.input + offsets[i] * kLanes<kHalves>, tile, sums);
+    HWY_ALIGN float buffer[kLanes];
+    multiply_few<kPixels>(planes, tile, offsets[i], sums);
     for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
     gradient[i] = reduce_one(buffer);
   }
 }
 
-template <std::size_t kHalves>
-void sparse_lanes(const GradientPlanes& planes, std::size_t channels, const std::size_t* begins,
-                  const std::size_t* ends, const std::int32_t* offsets, float* scratch, float* gradient) {
-  if (planes.height == 1 && planes.width == 1 && planes.blocks == 1) {
-    for (std::size_t c = 0; c < channels; ++c) {
-      single_pixel<kHalves>(planes,
-                            planes.output_gradient + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch,
-                            offsets + begins[c], ends[c] - begins[c], gradient + begins[c]);
-    }
-    return;
-  }
-  std::size_t total = 0;
-  for (std::size_t c = 0; c < channels; ++c) total += ends[c] - begins[c];
-  for (std::size_t i = 0; i < total * 16; ++i) scratch[i] = 0;
-  for (std::size_t b = 0; b < planes.blocks; ++b) {
-    for (std::size_t y = 0; y < planes.height; ++y) {
-      const float* input = planes.input + static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
-                           static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch;
-      const float* row = planes.output_gradient + static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
-                         static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
-      float* sums = scratch;
-      for (std::size_t c = 0; c < channels; ++c) {
-        const std::size_t count = ends[c] - begins[c];
-        sparse_pixels<kHalves>(planes, row + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch, input,
-                               offsets + begins[c], count, sums);
-        sums += count * 16;
-      }
-    }
-  }
-  const float* sums = scratch;
-  for (std::size_t c = 0; c < channels; ++c) {
-    const std::size_t count = ends[c] - begins[c];
-    reduce_scratch(sums, count, gradient + begins[c]);
-    sums += count * 16;
+HWY_INLINE bool is_short_row(const GradientPlanes& planes) {
+  return planes.height == 1 && planes.width <= 2 && planes.blocks == 1;
+}
+void short_row(const GradientPlanes& planes, std::size_t channel, const std::int32_t* offsets, std::size_t count,
+               float* gradient) {
+  const float* row = planes.output_gradient + static_cast<Distance>(channel) * planes.gradient_channel_pitch;
+  if (planes.width == 2) {
+    few_pixels<2>(planes, row, offsets, count, gradient);
+  } else {
+    few_pixels<1>(planes, row, offsets, count, gradient);
   }
 }
 
-void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::size_t* begins,
-                                   const std::size_t* ends, const std::int32_t* offsets, float* scratch,
-                                   float* gradient) {
-  if (planes.lanes == 32) {
-    sparse_lanes<2>(planes, channels, begins, ends, offsets, scratch, gradient);
-  } else {
-    sparse_lanes<1>(planes, channels, begins, ends, offsets, scratch, gradient);
+// Entries of one channel; `sums` are its places in the scratch.
+struct Piece {
+  std::size_t channel, begin, count;
+  float* sums;
+};
+
+// kPixels pixels of a row from pixel x on, all pieces: the inputs under the tile stay in the first-level cache.
+template <Distance kStep, std::size_t kPixels>
+void sum_tile(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
+              const float* gradient_row, const float* input_row, std::size_t x) {
+  const float* input = input_row + static_cast<Distance>(x) * planes.input_step;
+  const float* gradient = gradient_row + static_cast<Distance>(x) * planes.gradient_step;
+  for (std::size_t i = 0; i < count; ++i) {
+    const Piece& piece = pieces[i];
+    sparse_tile<kStep, kPixels>(gradient + static_cast<Distance>(piece.channel) * planes.gradient_channel_pitch,
+                                planes.gradient_step, input, planes.input_step, offsets + piece.begin, piece.count,
+                                piece.sums);
   }
+}
+
+// The last width % kTilePixels pixels of a row, as one tile of at most kPixels.
+template <Distance kStep, std::size_t kPixels>
+void sum_remainder(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
+                   const float* gradient_row, const float* input_row, std::size_t x) {
+  if constexpr (kPixels > 0) {
+    if (planes.width - x == kPixels) {
+      sum_tile<kStep, kPixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
+    } else {
+      sum_remainder<kStep, kPixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
+    }
+  }
+}
+
+template <Distance kStep>
+void sum_row(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
+             const float* gradient_row, const float* input_row) {
+  std::size_t x = 0;
+  for (; x + kTilePixels <= planes.width; x += kTilePixels) {
+    sum_tile<kStep, kTilePixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
+  }
+  sum_remainder<kStep, kTilePixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
+}
+
+// The sums of all pieces fit the scratch.
+void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
+                float* gradient) {
+  for (std::size_t p = 0; p < count; ++p) {
+    for (std::size_t i = 0; i < pieces[p].count * kLanes; ++i) pieces[p].sums[i] = 0;
+  }
+  for (std::size_t b = 0; b < planes.blocks; ++b) {
+    for (std::size_t y = 0; y < planes.height; ++y) {
+      const float* input = planes.input + static_cast<Distance>(b) * planes.input_block_pitch +
+                           static_cast<Distance>(y) * planes.input_row_pitch;
+      const float* row = planes.output_gradient + static_cast<Distance>(b) * planes.gradient_block_pitch +
+                         static_cast<Distance>(y) * planes.gradient_row_pitch;
+      switch (planes.input_step) {
+        case Distance{kLanes}:
+          sum_row<Distance{kLanes}>(planes, pieces, count, offsets, row, input);
+          break;
+        case Distance{2 * kLanes}:
+          sum_row<Distance{2 * kLanes}>(planes, pieces, count, offsets, row, input);
+          break;
+        case Distance{4 * kLanes}:
+          sum_row<Distance{4 * kLanes}>(planes, pieces, count, offsets, row, input);
+          break;
+        default:
+          sum_row<0>(planes, pieces, count, offsets, row, input);
+      }
+    }
+  }
+  for (std::size_t p = 0; p < count; ++p) {
+    reduce_scratch(pieces[p].sums, pieces[p].count, gradient + pieces[p].begin);
+  }
+}
+
+void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                                   const std::int32_t* offsets, float* scratch, float* gradient) {
+  constexpr std::size_t kPieces = 64;
+  Piece pieces[kPieces];
+  std::size_t used = 0;
+  std::size_t summed = 0;
+  for (std::size_t c = 0; c < channels; ++c) {
+    const std::size_t end = starts[c + 1];
+    std::size_t begin = starts[c];
+    if (is_short_row(planes)) {
+      short_row(planes, c, offsets + begin, end - begin, gradient + begin);
+      continue;
+    }
+    while (begin < end) {
+      const std::size_t count = HWY_MIN(end - begin, kSparseScratch / kLanes - summed);
+      pieces[used++] = {c, begin, count, scratch + summed * kLanes};
+      begin += count;
+      summed += count;
+      if (used < kPieces && summed < kSparseScratch / kLanes) continue;
+      sum_pieces(planes, pieces, used, offsets, gradient);
+      used = 0;
+      summed = 0;
+    }
+  }
+  sum_pieces(planes, pieces, used, offsets, gradient);
 }
 
 // Some rows of output pixels of one block, and the input rows they meet.
@@ -236,7 +309,7 @@ struct PixelRows {
 
 // kChannels x kWeights dot products at once over some rows: each loaded gradient serves kWeights, each input kChannels.
 // The sums come from and go to scratch: weight w of channel c at (c * scratch_pitch + w) * 16.
-template <std::size_t kHalves, std::size_t kChannels, std::size_t kWeights>
+template <std::size_t kChannels, std::size_t kWeights>
 HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part, const std::int32_t* offsets,
                             float* HWY_RESTRICT scratch, std::size_t scratch_pitch) {
   const Tag d;
@@ -256,7 +329,7 @@ HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part,
     const float* sources[kWeights];
     EAUDEQN_UNROLL
     for (std::size_t w = 0; w < kWeights; ++w) {
-      sources[w] = part.input + static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch + offsets[w] * kLanes<kHalves>;
+      sources[w] = part.input + static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch + offsets[w] * Distance{kLanes};
     }
     const float* gradients[kChannels];
     EAUDEQN_UNROLL
@@ -268,19 +341,15 @@ HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part,
     std::ptrdiff_t gradient_at = 0;
     for (std::size_t x = 0; x < planes.width; ++x) {
       EAUDEQN_UNROLL
-      for (std::size_t h = 0; h < kHalves; ++h) {
+      for (std::size_t s = 0; s < kSums; ++s) {
+        Vector loaded[kWeights];
         EAUDEQN_UNROLL
-        for (std::size_t s = 0; s < kSums; ++s) {
-          const std::size_t lane = h * 16 + s * kVectorWidth;
-          Vector loaded[kWeights];
+        for (std::size_t w = 0; w < kWeights; ++w) loaded[w] = hn::Load(d, sources[w] + input_at + s * kVectorWidth);
+        EAUDEQN_UNROLL
+        for (std::size_t c = 0; c < kChannels; ++c) {
+          const Vector g = hn::Load(d, gradients[c] + gradient_at + s * kVectorWidth);
           EAUDEQN_UNROLL
-          for (std::size_t w = 0; w < kWeights; ++w) loaded[w] = hn::Load(d, sources[w] + input_at + lane);
-          EAUDEQN_UNROLL
-          for (std::size_t c = 0; c < kChannels; ++c) {
-            const Vector g = hn::Load(d, gradients[c] + gradient_at + lane);
-            EAUDEQN_UNROLL
-            for (std::size_t w = 0; w < kWeights; ++w) sums[c][w][s] = hn::MulAdd(g, loaded[w], sums[c][w][s]);
-          }
+          for (std::size_t w = 0; w < kWeights; ++w) sums[c][w][s] = hn::MulAdd(g, loaded[w], sums[c][w][s]);
         }
       }
       input_at += planes.input_step;
@@ -299,42 +368,39 @@ HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part,
   }
 }
 
-template <std::size_t kHalves, std::size_t kChannels>
+template <std::size_t kChannels>
 void dense_channels(const GradientPlanes& planes, const PixelRows& part, const std::int32_t* offsets,
                     std::size_t weights, float* scratch) {
   constexpr std::size_t kWeights = kManyRegisters ? 4 : 3;
   std::size_t i = 0;
   for (; i + kWeights <= weights; i += kWeights) {
-    dense_block<kHalves, kChannels, kWeights>(planes, part, offsets + i, scratch + i * 16, weights);
+    dense_block<kChannels, kWeights>(planes, part, offsets + i, scratch + i * 16, weights);
   }
-  for (; i < weights; ++i) dense_block<kHalves, kChannels, 1>(planes, part, offsets + i, scratch + i * 16, weights);
+  for (; i < weights; ++i) dense_block<kChannels, 1>(planes, part, offsets + i, scratch + i * 16, weights);
 }
 
-// Dense layers of one block (one pixel): sums never leave registers.
-template <std::size_t kHalves>
-void dense_single_pixel(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                        std::size_t first, std::size_t last, float* gradient, std::ptrdiff_t gradient_pitch) {
+// Short rows: sums never leave registers.
+void dense_short_rows(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
+                      std::size_t first, std::size_t last, float* gradient, Distance gradient_pitch) {
   for (std::size_t begin = first; begin < last; begin += kCachedInputs) {
     const std::size_t end = HWY_MIN(begin + kCachedInputs, last);
     for (std::size_t c = 0; c < channels; ++c) {
-      const auto channel = static_cast<std::ptrdiff_t>(c);
-      single_pixel<kHalves>(planes, planes.output_gradient + channel * planes.gradient_channel_pitch, offsets + begin,
-                            end - begin, gradient + channel * gradient_pitch + begin);
+      short_row(planes, c, offsets + begin, end - begin, gradient + static_cast<Distance>(c) * gradient_pitch + begin);
     }
   }
 }
 
-template <std::size_t kHalves>
-void dense_lanes(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets, std::size_t first,
-                 std::size_t last, float* scratch, float* gradient, std::ptrdiff_t gradient_pitch) {
-  if (planes.height == 1 && planes.width == 1 && planes.blocks == 1) {
-    dense_single_pixel<kHalves>(planes, channels, offsets, first, last, gradient, gradient_pitch);
+void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
+                                  std::size_t first, std::size_t last, float* scratch, float* gradient,
+                                  Distance gradient_pitch) {
+  if (is_short_row(planes)) {
+    dense_short_rows(planes, channels, offsets, first, last, gradient, gradient_pitch);
     return;
   }
   constexpr std::size_t kChannels = kManyRegisters ? 4 : (kSums > 2 ? 1 : 2);
   const std::size_t weights = last - first;
   // As many rows at a time as leave room in the first-level cache for the inputs beside the gradients of kChannels.
-  const std::size_t cached = HWY_MAX(kCachedGradients / (kChannels * planes.width * planes.lanes), std::size_t{1});
+  const std::size_t cached = HWY_MAX(kCachedGradients / (kChannels * planes.width * kLanes), std::size_t{1});
   for (std::size_t b = 0; b < planes.blocks; ++b) {
     for (std::size_t y = 0; y < planes.height; y += cached) {
       const float* gradient_rows = planes.output_gradient +
@@ -347,27 +413,17 @@ void dense_lanes(const GradientPlanes& planes, std::size_t channels, const std::
       std::size_t c = 0;
       for (; c + kChannels <= channels; c += kChannels) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<kHalves, kChannels>(planes, part, offsets + first, weights, scratch + c * weights * 16);
+        dense_channels<kChannels>(planes, part, offsets + first, weights, scratch + c * weights * 16);
       }
       for (; c < channels; ++c) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<kHalves, 1>(planes, part, offsets + first, weights, scratch + c * weights * 16);
+        dense_channels<1>(planes, part, offsets + first, weights, scratch + c * weights * 16);
       }
     }
   }
   for (std::size_t c = 0; c < channels; ++c) {
     reduce_scratch(scratch + c * weights * 16, weights,
                    gradient + static_cast<std::ptrdiff_t>(c) * gradient_pitch + first);
-  }
-}
-
-void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                                  std::size_t first, std::size_t last, float* scratch, float* gradient,
-                                  std::ptrdiff_t gradient_pitch) {
-  if (planes.lanes == 32) {
-    dense_lanes<2>(planes, channels, offsets, first, last, scratch, gradient, gradient_pitch);
-  } else {
-    dense_lanes<1>(planes, channels, offsets, first, last, scratch, gradient, gradient_pitch);
   }
 }
 
@@ -382,11 +438,7 @@ void bias_gradient_target(const GradientPlanes& planes, std::size_t channels, fl
                              static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
                              static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
         for (std::size_t x = 0; x < planes.width; ++x, pixel += planes.gradient_step) {
-          for (std::size_t h = 0; h < planes.lanes / 16; ++h) {
-            for (std::size_t s = 0; s < kSums; ++s) {
-              sums[s] = hn::Add(sums[s], hn::Load(d, pixel + h * 16 + s * kVectorWidth));
-            }
-          }
+          for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Add(sums[s], hn::Load(d, pixel + s * kVectorWidth));
         }
       }
     }
@@ -406,9 +458,10 @@ HWY_EXPORT(sparse_weight_gradient_target);
 HWY_EXPORT(dense_weight_gradient_target);
 HWY_EXPORT(bias_gradient_target);
 
-void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* begins,
-                            const std::size_t* ends, const std::int32_t* offsets, float* scratch, float* gradient) {
-  HWY_DYNAMIC_DISPATCH(sparse_weight_gradient_target)(planes, channels, begins, ends, offsets, scratch, gradient);
+void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                            const std::int32_t* offsets, float* scratch, float* gradient) {
+  HWY_DYNAMIC_DISPATCH(sparse_weight_gradient_target)
+  (planes, channels, starts, offsets, scratch, gradient);
 }
 
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,

@@ -1,8 +1,8 @@
 // The weight gradient, only where a weight is active: d loss / d w = sum over blocks, pixels and lanes of
 // output gradient x input at the weight's offset. The output-gradient tile stays in registers; one dot product per
-// weight. The sum's order is fixed and the same for every instruction set and form: 16 running sums (lane modulo 16)
-// over blocks, rows, columns and the two halves of 32 lanes in order, then halved 16 -> 8 -> 4 -> 2 -> 1 by adding
-// upper to lower. Offsets are in pixels, as in rows.h. Thread safety: pure apart from gradient and scratch.
+// weight. The sum's order is fixed and the same for every instruction set and form: 16 running sums (one per lane) over
+// blocks, rows and columns in order, then halved 16 -> 8 -> 4 -> 2 -> 1 by adding upper to lower. Offsets and pixels
+// are those of rows.h. Thread safety: pure apart from gradient and scratch.
 #pragma once
 
 #include <cstddef>
@@ -11,23 +11,26 @@
 namespace eaudeqn {
 
 // The planes a gradient is summed over: pixel (block, y, x) of an output channel's gradient and the input pixel that a
-// weight with offset 0 would meet there. Pitches in floats.
+// weight with offset 0 would meet there. Pitches and steps in floats. Dense layers: the blocks are one row of pixels.
 struct GradientPlanes {
   const float* output_gradient = nullptr;  // channel 0 of the range, pixel (0, 0), block 0
   std::ptrdiff_t gradient_channel_pitch = 0, gradient_row_pitch = 0, gradient_step = 0, gradient_block_pitch = 0;
   const float* input = nullptr;
   std::ptrdiff_t input_row_pitch = 0, input_step = 0,
                  input_block_pitch = 0;  // row pitch: of output rows (stride included)
-  std::size_t height = 0, width = 0, blocks = 0, lanes = 0;
+  std::size_t height = 0, width = 0, blocks = 0;
 };
 
-// Sparse form: output channels 0..channels-1, channel c's weights are entries begins[c] .. ends[c] of `offsets`, their
-// gradients go to gradient[entry]. scratch: 16 floats per weight of the range, contents destroyed, aligned to 64 bytes.
-void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* begins,
-                            const std::size_t* ends, const std::int32_t* offsets, float* scratch, float* gradient);
+constexpr std::size_t kSparseScratch = 192 * 16;  // floats: sums that stay in the first-level cache beside the inputs
+
+// Sparse form: output channels 0..channels-1; channel c's weights are the entries starts[c] .. starts[c + 1] of
+// `offsets`, their gradients go to gradient[entry]. scratch: kSparseScratch floats,
+// contents destroyed, aligned to 64 bytes.
+void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                            const std::int32_t* offsets, float* scratch, float* gradient);
 
 // Dense form: all weights [first, last) of each channel; weight i of channel c goes to gradient[c * gradient_pitch +
-// i]. scratch as above.
+// i]. scratch: 16 floats per weight of all channels, as above.
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
                            std::size_t first, std::size_t last, float* scratch, float* gradient,
                            std::ptrdiff_t gradient_pitch);

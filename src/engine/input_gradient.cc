@@ -1,0 +1,169 @@
+// The input gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are those of kernels/rows.h
+// with the weights transposed (Layer::backward, backward_weights).
+#include <algorithm>
+#include <numeric>
+
+#include "engine/backward_parts.h"
+#include "engine/kernels/rows.h"
+#include "engine/parts.h"
+
+namespace eaudeqn {
+namespace {
+
+constexpr std::size_t kFeatures = 64;      // inputs of a dense layer per part, at least
+constexpr std::size_t kUnitFeatures = 24;  // inputs that are units, not pixels, summed at once
+
+// What gradients that arrive at `tensor` meet: the derivative of the ReLU that made the tensor.
+void mask_by_relu(const Pass& pass, std::size_t tensor, std::size_t first_float, std::size_t step, std::size_t pitch,
+                  OutputRows& rows) {
+  if (!pass.network->plan().activation_is_relu[tensor]) return;
+  rows.relu_source = pass.workspace->activation(tensor) + first_float;
+  rows.relu_source_step = static_cast<std::ptrdiff_t>(step);
+  rows.relu_source_pitch = static_cast<std::ptrdiff_t>(pitch);
+}
+
+// Backward rows first .. first + rows.rows of a compact layer, segment by segment.
+void compact_rows(const Layer& layer, std::size_t first, const PixelRow& row, const OutputRows& rows) {
+  const LayerIndex& index = layer.backward;
+  for (std::size_t segment = 0; segment < index.segments; ++segment) {
+    sparse_rows(
+        {index.starts.data() + segment * index.rows + first, index.offsets.data(), layer.backward_weights.data()}, row,
+        part_of(rows, segment == 0, segment + 1 == index.segments));
+  }
+}
+
+// Row y of the input gradient of a convolution, all phases of that row, all input channels.
+void convolution_row(const Pass& pass, const Operation& operation, bool is_first, std::size_t block, std::size_t y) {
+  Workspace& workspace = *pass.workspace;
+  const NetworkPlan& plan = pass.network->plan();
+  const Layer& layer = pass.network->layers()[operation.layer];
+  const LayerSpec& spec = plan.spec.layers[operation.layer];
+  const LayerPlan& geometry = plan.layers[operation.layer];
+  const TensorLayout out = workspace.gradient_layout(operation.output);
+  const TensorLayout in = workspace.gradient_layout(operation.input);
+  const TensorLayout values = workspace.activation_layout(operation.input);
+  const std::size_t stride = operation.stride;
+  std::vector<std::int32_t> offsets;
+  std::size_t arranged = 0;  // first weight of the phase in a dense layer's backward order
+  for (std::size_t p = 0; p < geometry.phases.size(); ++p) {
+    const GradientPhase& phase = geometry.phases[p];
+    const std::size_t phase_weights = spec.out * phase.taps.size();
+    const float* weights = layer.backward_weights.data() + arranged;
+    arranged += phase_weights * spec.in;
+    if (phase.row != y % stride || phase.column >= in.width) continue;
+    PixelRow row;
+    row.input = workspace.gradient(operation.output) + block * out.block_pitch() + out.offset(0, y / stride, 0);
+    row.input_step = static_cast<std::ptrdiff_t>(kLanes);
+    row.output = workspace.gradient(operation.input) + block * in.block_pitch() + in.offset(0, y, phase.column);
+    row.output_step = static_cast<std::ptrdiff_t>(stride * kLanes);
+    row.pixels = (in.width - phase.column + stride - 1) / stride;
+    OutputRows rows;
+    rows.rows = spec.in;
+    rows.output_pitch = static_cast<std::ptrdiff_t>(in.channel_pitch());
+    rows.accumulate = !is_first;
+    mask_by_relu(pass, operation.input, block * values.block_pitch() + values.offset(0, y, phase.column),
+                 stride * kLanes, values.channel_pitch(), rows);
+    if (layer.compact) {
+      compact_rows(layer, p * spec.in, row, rows);
+      continue;
+    }
+    offsets.clear();
+    for (std::size_t o = 0; o < spec.out; ++o) {
+      for (const std::int32_t tap : phase.tap_offsets) {
+        offsets.push_back(static_cast<std::int32_t>(o) * geometry.gradient_channel_pitch + tap);
+      }
+    }
+    dense_rows_in_segments({weights, static_cast<std::ptrdiff_t>(phase_weights), 1, offsets.data(), phase_weights}, row,
+                           rows);
+  }
+}
+
+// Features of a dense layer that lie evenly spaced in its input tensor: an image row, or a run of units.
+std::size_t even_run(const TensorLayout& in) { return in.height * in.width > 1 ? in.width : kUnitFeatures; }
+
+// The weights of features [first, last), dense form, as [output][feature]. In the layer those of one feature lie a
+// whole row apart, often a power of two and so in few sets of the cache.
+void pack(const Layer& layer, const LayerSpec& spec, std::size_t first, std::size_t last, std::vector<float>& packed) {
+  packed.resize((last - first) * spec.out);
+  for (std::size_t o = 0; o < spec.out; ++o) {
+    std::copy_n(layer.weights.data() + o * spec.row_size() + first, last - first, packed.data() + o * (last - first));
+  }
+}
+
+// Input gradients of features [first, first + count), evenly spaced. Dense form: `dense` has their packed weights.
+void dense_layer_run(const Pass& pass, const Operation& operation, bool is_first, std::size_t first, std::size_t count,
+                     const DenseWeights& dense) {
+  Workspace& workspace = *pass.workspace;
+  const Layer& layer = pass.network->layers()[operation.layer];
+  const TensorLayout out = workspace.gradient_layout(operation.output);
+  const TensorLayout in = workspace.gradient_layout(operation.input);
+  const TensorLayout values = workspace.activation_layout(operation.input);
+  const std::size_t area = in.height * in.width;
+  const bool image = area > 1;
+  const std::size_t channel = first / area;
+  const std::size_t y = first % area / in.width;
+  const std::size_t x = first % in.width;
+  PixelRow row;  // the blocks of the batch are the pixels
+  row.input = workspace.gradient(operation.output);
+  row.input_step = static_cast<std::ptrdiff_t>(out.block_pitch());
+  row.output = workspace.gradient(operation.input) + in.offset(channel, y, x);
+  row.output_step = static_cast<std::ptrdiff_t>(in.block_pitch());
+  row.pixels = workspace.blocks();
+  OutputRows rows;
+  rows.rows = count;
+  rows.output_pitch = static_cast<std::ptrdiff_t>(image ? kLanes : in.channel_pitch());
+  rows.accumulate = !is_first;
+  mask_by_relu(pass, operation.input, values.offset(channel, y, x), values.block_pitch(),
+               image ? kLanes : values.channel_pitch(), rows);
+  if (layer.compact) {
+    compact_rows(layer, first, row, rows);
+  } else {
+    dense_rows(dense, row, rows);
+  }
+}
+
+// Features [first, last) of a dense layer; `offsets` are 0, 1, 2, ...
+void dense_layer_part(const Pass& pass, const Operation& operation, bool is_first, std::size_t first, std::size_t last,
+                      const std::vector<std::int32_t>& offsets, std::vector<float>& packed) {
+  const Layer& layer = pass.network->layers()[operation.layer];
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  if (!layer.compact) pack(layer, spec, first, last, packed);
+  const std::size_t run = even_run(pass.workspace->gradient_layout(operation.input));
+  for (std::size_t feature = first; feature < last; feature += run) {
+    const DenseWeights dense{packed.data() + (feature - first), 1, static_cast<std::ptrdiff_t>(last - first),
+                             offsets.data(), spec.out};
+    dense_layer_run(pass, operation, is_first, feature, std::min(run, last - feature), dense);
+  }
+}
+
+}  // namespace
+
+void input_gradient(std::span<const Pass> passes, std::size_t index, ThreadPool& pool) {
+  const NetworkPlan& plan = passes[0].network->plan();
+  const Operation& operation = plan.spec.operations[index];
+  const bool is_first = plan.gradient_is_first[index];
+  const TensorLayout in = passes[0].workspace->gradient_layout(operation.input);
+  if (operation.kind == OperationKind::convolution) {
+    for_each_part(
+        passes, pool, [&](const Pass& pass) { return pass.workspace->blocks() * in.height; },
+        [&](const Pass& pass, std::size_t part, int) {
+          convolution_row(pass, operation, is_first, part / in.height, part % in.height);
+        });
+    return;
+  }
+  const std::size_t features = plan.spec.layers[operation.layer].row_size();
+  const std::size_t run = even_run(in);
+  const std::size_t part_features = std::max<std::size_t>(1, kFeatures / run) * run;
+  std::vector<std::int32_t> offsets(plan.spec.layers[operation.layer].out);  // output gradients lie one after the other
+  std::iota(offsets.begin(), offsets.end(), 0);
+  std::vector<std::vector<float>> packed(static_cast<std::size_t>(pool.threads()));
+  for_each_part(
+      passes, pool, [&](const Pass&) { return (features + part_features - 1) / part_features; },
+      [&](const Pass& pass, std::size_t part, int worker) {
+        dense_layer_part(pass, operation, is_first, part * part_features,
+                         std::min((part + 1) * part_features, features), offsets,
+                         packed[static_cast<std::size_t>(worker)]);
+      });
+}
+
+}  // namespace eaudeqn
