@@ -40,16 +40,16 @@ lock() {
 # hash_of FILE...: one sha256 of the contents, to tell whether a result still belongs to its inputs.
 hash_of() { cat "$@" | sha256sum | cut -d' ' -f1; }
 
-# find_python NEWEST_MINOR: a Python from 3.10 to 3.NEWEST_MINOR that can make a virtual environment. The first python3
-# on PATH may be somebody's own build without those modules; the system's is the fallback.
+# find_python NEWEST_MINOR [OLDEST_MINOR]: a Python from 3.OLDEST_MINOR (10) to 3.NEWEST_MINOR that can make a virtual
+# environment. The first python3 on PATH may be somebody's own build without those modules; the system's is the fallback.
 find_python() {
-  local candidate
+  local candidate oldest=${2:-10}
   for candidate in python3 /usr/bin/python3 python3.13 python3.12 python3.11 python3.10; do
-    if "$candidate" -c "import sys, venv, ensurepip; sys.exit(not (3, 10) <= sys.version_info[:2] <= (3, $1))" \
+    if "$candidate" -c "import sys, venv, ensurepip; sys.exit(not (3, $oldest) <= sys.version_info[:2] <= (3, $1))" \
       >/dev/null 2>&1; then
       "$candidate" -c 'import sys; print(sys.executable)'
       return
     fi
   done
-  die "no Python from 3.10 to 3.$1 with the modules venv and ensurepip was found; install python3 and python3-venv"
+  die "no Python from 3.$oldest to 3.$1 with the modules venv and ensurepip was found; install python3 and python3-venv"
 }
