@@ -59,10 +59,6 @@ DqnAgent::DqnAgent(const Config& config, const Architecture& architecture)
       next_observations_(plan_, static_cast<std::size_t>(config.training.batch_size)),
       target_workspace_(plan_, static_cast<std::size_t>(config.training.batch_size), false) {
   target_workspace_.set_input(next_observations_);
-  for (std::size_t k = 0; k < population_.size(); ++k) {
-    workspaces_.emplace_back(plan_, static_cast<std::size_t>(config.training.batch_size), true);
-    workspaces_.back().set_input(observations_);
-  }
 }
 
 int DqnAgent::act(std::span<const std::byte> observation, std::int64_t step, ThreadPool& pool) {
@@ -94,24 +90,41 @@ std::vector<double> DqnAgent::update(const Batch& batch, ThreadPool& pool) {
   observations_.load(batch.observations, size, pool);
   next_observations_.load(batch.next_observations, size, pool);
   const std::vector<float> y = targets(batch, pool);
-  std::vector<Pass> passes;
-  for (std::size_t k = 0; k < population_.size(); ++k) passes.push_back({&population_.network(k), &workspaces_[k]});
-  forward(passes, pool);
+  // Activations of all networks together would not fit the last-level cache, so the networks take turns in the same
+  // memory, as many at once as keep the threads busy. They are independent: the result is the same.
+  const auto together = std::min(population_.size(), static_cast<std::size_t>(pool.threads() + 1) / 2);
+  while (workspaces_.size() < together) {
+    workspaces_.emplace_back(plan_, static_cast<std::size_t>(config_.training.batch_size), true);
+    workspaces_.back().set_input(observations_);
+  }
   std::vector<double> losses(population_.size(), 0.0);
-  for (std::size_t k = 0; k < losses.size(); ++k) {
-    workspaces_[k].clear_output_gradient();
+  for (std::size_t first = 0; first < losses.size(); first += together) {
+    const std::size_t count = std::min(together, losses.size() - first);
+    update_networks(first, batch, y, std::span(losses).subspan(first, count), pool);
+  }
+  for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
+  return losses;
+}
+
+void DqnAgent::update_networks(std::size_t first, const Batch& batch, const std::vector<float>& y,
+                               std::span<double> losses, ThreadPool& pool) {
+  const std::size_t size = batch.actions.size();
+  std::vector<Pass> passes;
+  for (std::size_t i = 0; i < losses.size(); ++i) passes.push_back({&population_.network(first + i), &workspaces_[i]});
+  forward(passes, pool);
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    Workspace& workspace = workspaces_[i];
+    workspace.clear_output_gradient();
     for (std::size_t b = 0; b < size; ++b) {
       const auto action = static_cast<std::size_t>(batch.actions[b]);
-      const float error = workspaces_[k].output(b, action) - y[b];
-      losses[k] += static_cast<double>(error) * static_cast<double>(error);
-      workspaces_[k].set_output_gradient(b, action, 2.0F * error / static_cast<float>(size));
+      const float error = workspace.output(b, action) - y[b];
+      losses[i] += static_cast<double>(error) * static_cast<double>(error);
+      workspace.set_output_gradient(b, action, 2.0F * error / static_cast<float>(size));
     }
-    losses[k] /= static_cast<double>(size);
+    losses[i] /= static_cast<double>(size);
   }
   backward(passes, pool);
   adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
-  for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
-  return losses;
 }
 
 void DqnAgent::save(ArchiveWriter& archive) const {

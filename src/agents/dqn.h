@@ -62,6 +62,9 @@ class DqnAgent {
 
  private:
   std::vector<float> targets(const Batch& batch, ThreadPool& pool);
+  // Forward pass, loss, backward pass and Adam step of networks first .. first + losses.size() - 1.
+  void update_networks(std::size_t first, const Batch& batch, const std::vector<float>& y, std::span<double> losses,
+                       ThreadPool& pool);
 
   Config config_;
   std::shared_ptr<const NetworkPlan> plan_;
@@ -70,7 +73,7 @@ class DqnAgent {
   RandomStream exploration_;
   InputTensor observations_, next_observations_;
   Workspace target_workspace_;
-  std::vector<Workspace> workspaces_;  // one per online network
+  std::vector<Workspace> workspaces_;  // for the online networks that are updated at once
 };
 
 }  // namespace eaudeqn
