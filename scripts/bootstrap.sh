@@ -54,6 +54,20 @@ install_ale() {
     "$scripts/fetch_ale.sh" "$key"
 }
 
+install_mujoco() {
+  local scripts=$root/scripts
+  local key
+  key=$(hash_of "$scripts/fetch_mujoco.sh" "$scripts/mujoco/wheels.txt")
+  [[ $(cat "$dependencies/mujoco/.stamp" 2>/dev/null) == "$key" ]] && return
+  if [[ $(uname -sm) != "Linux x86_64" ]]; then
+    say "the pinned MuJoCo is for Linux on x86-64, which this is not: there will be no mujoco/ environments"
+    return
+  fi
+  logged "$logs/mujoco.log" "fetching MuJoCo and the models of its tasks, once (35 MB)" \
+    "$pip_advice" \
+    "$scripts/fetch_mujoco.sh" "$key"
+}
+
 install_conformance() {
   local python key venv=$dependencies/venv lock=$root/tests/conformance/requirements.txt
   # A virtual environment holds its own path, so it is good only where it was made.
@@ -72,6 +86,7 @@ install_conformance() {
 lock "$dependencies/locks/bootstrap"
 install_packages
 install_ale
+install_mujoco
 if [[ $profile == test ]]; then
   install_conformance
 fi

@@ -28,7 +28,7 @@ fi
 # Prints what the configuration depends on and CMake itself does not watch.
 configuration() {
   echo "$root"
-  cat "$root/CMakePresets.json" "$dependencies/ale/.stamp" 2>/dev/null || true
+  cat "$root/CMakePresets.json" "$dependencies/ale/.stamp" "$dependencies/mujoco/.stamp" 2>/dev/null || true
 }
 
 configure() {

@@ -25,9 +25,18 @@ int run_bench_environment(const Arguments& arguments) {
   RandomStream actions(arguments.seed, "bench environment");
   environment->reset();
   std::size_t episodes = 0;
+  const EnvironmentSpec& spec = environment->spec();
+  std::vector<float> vector(spec.action_dimensions());
+  const auto random_step = [&] {
+    if (!spec.continuous()) return environment->step(static_cast<int>(actions.below(spec.actions())));
+    for (std::size_t i = 0; i < vector.size(); ++i) {
+      vector[i] = static_cast<float>(actions.uniform(spec.action_low[i], spec.action_high[i]));
+    }
+    return environment->step_continuous(vector);
+  };
   const auto play = [&] {
     for (std::size_t i = 0; i < arguments.steps; ++i) {
-      const StepResult result = environment->step(static_cast<int>(actions.below(environment->spec().actions())));
+      const StepResult result = random_step();
       if (!result.terminal && !result.truncated) continue;
       environment->reset();
       ++episodes;

@@ -6,6 +6,7 @@
 
 #include "bench.h"
 #include "core/random.h"
+#include "eaudeqn/error.h"
 #include "environments/environment.h"
 #include "replay/replay.h"
 
@@ -55,6 +56,7 @@ Play play(Environment& environment, std::size_t transitions) {
 int run_bench_replay(const Arguments& arguments) {
   const auto environment = make_environment(arguments.environment, 1);
   const EnvironmentSpec& spec = environment->spec();
+  if (spec.continuous()) throw Error::usage(spec.name + ": bench replay plays environments with discrete actions");
   const Play episodes = play(*environment, arguments.transitions);
   const bool images = spec.frame_type == ElementType::uint8;
   Replay replay({arguments.transitions, spec.frame_bytes(), spec.stack, images, 1, 0.99});

@@ -3,16 +3,17 @@
 
 #include <algorithm>
 #include <cctype>
-#include <cstdlib>
 #include <iterator>
 #include <sstream>
-#include <system_error>
 
 #include "eaudeqn/error.h"
 #include "environments/atari.h"
+#include "environments/data_directories.h"
 
 namespace eaudeqn {
 namespace {
+
+constexpr const char* variable = "EAUDEQN_ROMS";
 
 // ALE has no way to enumerate its games; atari_test.cc holds this list against ALE. Combat, Joust, Maze Craze and
 // Warlords have ROMs but no single-player game.
@@ -69,27 +70,11 @@ std::string rom_file_name(const std::string& game) {
 }
 
 std::vector<std::filesystem::path> rom_directories() {
-  std::vector<std::filesystem::path> directories;
-  const char* chosen = std::getenv("EAUDEQN_ROMS");  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
-  if (chosen != nullptr && *chosen != '\0') directories.emplace_back(chosen);
-  std::error_code no_proc;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
-  if (!no_proc) directories.push_back(program.parent_path().parent_path() / "share" / "eaudeqn" / "roms");
-  directories.emplace_back(EAUDEQN_ROM_DIRECTORY);
-  return directories;
+  return data_directories(variable, "roms", EAUDEQN_ROM_DIRECTORY);
 }
 
 std::filesystem::path find_rom(const std::string& game, const std::vector<std::filesystem::path>& directories) {
-  const std::string name = rom_file_name(game);
-  std::string places;
-  for (const auto& directory : directories) {
-    auto file = directory / name;
-    std::error_code unreadable;
-    if (std::filesystem::is_regular_file(file, unreadable)) return file;
-    places += (places.empty() ? "" : ", ") + directory.string();
-  }
-  throw Error::failure(game + ": no ROM file " + name + " in " + places +
-                       "; run scripts/bootstrap.sh or set EAUDEQN_ROMS to the directory that has it");
+  return find_data_file(rom_file_name(game), directories, game, "ROM file", variable);
 }
 
 }  // namespace eaudeqn

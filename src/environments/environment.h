@@ -1,5 +1,5 @@
 // What an agent acts in: reset, step, and the newest frame. Stacking frames into observations is frame_stack.h's job,
-// clipping rewards the agent's. Implementations: atari (ALE), classic (built in).
+// clipping rewards the agent's. Implementations: atari (ALE), classic (built in), mujoco (libmujoco).
 #pragma once
 
 #include <cstddef>
@@ -15,17 +15,21 @@ enum class ElementType { uint8, float32 };
 
 inline std::size_t element_size(ElementType type) { return type == ElementType::uint8 ? 1 : 4; }
 
-// An observation is the last `stack` frames, newest last, zeros before an episode's first frame.
+// An observation is the last `stack` frames, newest last, zeros before an episode's first frame. Actions are either
+// discrete, and action_names counts them, or continuous, vectors whose bounds are action_low and action_high.
 struct EnvironmentSpec {
   std::string name;  // "atari/Pong"
   ElementType frame_type = ElementType::float32;
   std::vector<std::size_t> frame_shape;   // {84, 84} or {n}
   std::size_t stack = 1;                  // 4 for Atari, else 1
   std::vector<std::string> action_names;  // size = number of discrete actions; Atari: the minimal action set in order
-  bool clip_rewards = false;              // learning clips rewards to [-1, 1] (Atari)
-  std::int64_t default_horizon = 0;       // steps before truncation that the task itself defines (500 for CartPole-v1)
+  std::vector<float> action_low, action_high;  // per dimension of a continuous action; empty where actions are discrete
+  bool clip_rewards = false;                   // learning clips rewards to [-1, 1] (Atari)
+  std::int64_t default_horizon = 0;  // steps before truncation that the task itself defines (500 for CartPole-v1)
 
-  std::size_t actions() const { return action_names.size(); }
+  std::size_t actions() const { return action_names.size(); }  // 0 where actions are continuous
+  bool continuous() const { return !action_low.empty(); }
+  std::size_t action_dimensions() const { return action_low.size(); }
   std::size_t frame_elements() const;
   std::size_t frame_bytes() const { return frame_elements() * element_size(frame_type); }
 };
@@ -42,12 +46,23 @@ class Environment {
   virtual ~Environment() = default;
   virtual const EnvironmentSpec& spec() const = 0;
 
-  virtual void reset() = 0;                 // starts an episode; must be called before the first step
-  virtual StepResult step(int action) = 0;  // 0..actions()-1; not after terminal or truncated without reset
-  virtual std::span<const std::byte> frame() const = 0;  // newest frame, valid until the next reset/step/load
+  virtual void reset() = 0;  // starts an episode; must be called before the first step
 
-  // Replaces the drawn start state after a reset (classic control: the state vector). Throws Error::usage where the
-  // environment has no such thing or the size is wrong.
+  // One step, not after terminal or truncated without reset; of the two kinds only the one that the spec names.
+  // Otherwise Error::usage. A discrete action is in 0..actions()-1. A continuous one has action_dimensions() finite
+  // numbers; the simulator, not this interface, holds them to their bounds. It is an overload because rewards may be
+  // computed in the action's own precision: agents act in float, `trace` also in double.
+  virtual StepResult step(int action);
+  virtual StepResult step_continuous(std::span<const float> action);
+  virtual StepResult step_continuous(std::span<const double> action);
+
+  // The newest frame as agents, replay and networks take it; valid until the next reset, step, load or initial state.
+  virtual std::span<const std::byte> frame() const = 0;
+  // The same before its rounding to float32, where the task defines double precision (MuJoCo); else empty.
+  virtual std::span<const double> frame64() const { return {}; }
+
+  // Replaces the drawn start state after a reset (classic control: the state vector; MuJoCo: qpos, then qvel). Throws
+  // Error::usage where the environment has no such thing or the size is wrong.
   virtual void set_initial_state(std::span<const double> state) = 0;
 
   // The whole state, random streams included: after load(save()) the future is bit for bit the same.

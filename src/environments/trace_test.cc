@@ -17,7 +17,7 @@ using testing::HasSubstr;
 TEST(Trace, HasOneObservationMoreThanSteps) {
   const auto environment = make_environment("classic/MountainCar-v0", 0);
   const Trace trace = run_trace(*environment, std::vector<std::int64_t>{0, 1, 2}, std::nullopt);
-  EXPECT_EQ(trace.element_type, ElementType::float32);
+  EXPECT_EQ(trace.element_type, "f4");
   EXPECT_THAT(trace.observation_shape, ElementsAre(4, 2));
   EXPECT_EQ(trace.observations.size(), 4 * 2 * sizeof(float));
   EXPECT_THAT(trace.rewards, ElementsAre(-1, -1, -1));
@@ -63,6 +63,12 @@ TEST(Trace, NamesTheIndexOfAnActionOutOfRangeBeforeStepping) {
     }
   }
   EXPECT_THROW(environment->step(0), Error) << "not even reset";
+}
+
+TEST(Trace, RefusesActionsOfTheOtherKind) {
+  const auto environment = make_environment("classic/CartPole-v1", 0);
+  EXPECT_THROW(run_trace(*environment, std::vector<float>{0, 1}, std::nullopt), Error);
+  EXPECT_THROW(run_trace(*environment, std::vector<double>{0, 1}, std::nullopt), Error);
 }
 
 }  // namespace

@@ -1,9 +1,9 @@
 """Traces by the program and by its peers: ALE and OpenCV through their Python packages, and Gymnasium. Not a test.
 
-The peers are written from the protocol's definition and share nothing with the program. Gymnasium runs in a process of
-its own, started from this file, because how NumPy computes sines has to be settled before it is imported: where the
-processor has AVX-512, NumPy uses its own approximations, which differ from the C library's in the last bit, and
-CartPole and Acrobot make a visible difference of that within an episode.
+The peers are written from the protocol's definition and share nothing with the program. Gymnasium's classic control
+runs in a process of its own, started from this file, because how NumPy computes sines has to be settled before it is
+imported: where the processor has AVX-512, NumPy uses its own approximations, which differ from the C library's in the
+last bit, and CartPole and Acrobot make a visible difference of that within an episode.
 """
 
 import os
@@ -42,10 +42,11 @@ def assert_equal(ours: Trace, theirs: Trace) -> None:
 
 
 def program_trace(directory, environment, actions, seed, initial_state=None) -> Trace:
-    """What `eaudeqn trace` writes."""
+    """What `eaudeqn trace` writes. Continuous actions are an array of floats, whose precision matters."""
     from program import eaudeqn
 
-    np.save(directory / "actions.npy", np.asarray(actions, np.int64))
+    continuous = isinstance(actions, np.ndarray) and actions.dtype.kind == "f"
+    np.save(directory / "actions.npy", actions if continuous else np.asarray(actions, np.int64))
     more = []
     if initial_state is not None:
         np.save(directory / "state.npy", np.asarray(initial_state, np.float64))
@@ -92,6 +93,23 @@ def ale_trace(rom, actions, seed) -> Trace:
         if over:
             break
     return Trace(np.stack(observations), np.array(rewards), np.array(terminals), np.zeros(len(terminals), bool))
+
+
+def mujoco_trace(environment, state, actions) -> Trace:
+    """An episode of a Gymnasium MuJoCo task from `state`, qpos and then qvel."""
+    environment.reset(seed=0)
+    task = environment.unwrapped
+    task.set_state(state[: task.model.nq], state[task.model.nq :])
+    observations, rewards, terminals, truncations = [task._get_obs()], [], [], []
+    for action in actions:
+        observation, reward, terminal, truncated, _ = environment.step(action)
+        observations.append(observation)
+        rewards.append(float(reward))
+        terminals.append(bool(terminal))
+        truncations.append(bool(truncated and not terminal))  # the program's rule: the end of the task goes first
+        if terminal or truncated:
+            break
+    return Trace(np.stack(observations), np.array(rewards), np.array(terminals, bool), np.array(truncations, bool))
 
 
 def gymnasium_traces(task, starts) -> list:

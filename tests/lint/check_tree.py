@@ -30,7 +30,7 @@ LAYERS = {
     "experiment": {"core", "environments", "replay", "engine", "sparsity", "population", "agents", "deploy"},
 }
 SIMULATOR_INCLUDE = re.compile(r'[<"](ale|mujoco)/')
-SIMULATOR_TARGET = re.compile(r"\beaudeqn::ale\b|\bale::|\bmujoco::")
+SIMULATOR_TARGET = re.compile(r"\beaudeqn::(ale|mujoco)\b|\bale::|\bmujoco::")
 
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"][^>"]+[>"])', re.MULTILINE)
 TARGET = re.compile(r"\beaudeqn_([a-z]+)\b")
