@@ -5,6 +5,7 @@ set -euo pipefail
 eaudeqn=${EAUDEQN:?is set by ./run: the path of the program}
 runs=runs
 pong_seconds=${EAUDEQN_DEMO_SECONDS:-180}
+cartpole_options=(${EAUDEQN_DEMO_CARTPOLE_STEPS:+--steps "$EAUDEQN_DEMO_CARTPOLE_STEPS"})  # for the demo's own test
 
 say() { printf '\n== %s\n' "$*"; }
 
@@ -16,12 +17,12 @@ train() {
 }
 
 say "1/4  EauDeQN learns classic/CartPole-v1 and grows sparse on the way (about two minutes)"
-train "$eaudeqn" train classic/CartPole-v1 --output "$runs/demo_cartpole" --resume
+train "$eaudeqn" train classic/CartPole-v1 --output "$runs/demo_cartpole" --resume "${cartpole_options[@]}"
 "$eaudeqn" evaluate "$runs/demo_cartpole" --episodes 20 --epsilon 0
 "$eaudeqn" inspect "$runs/demo_cartpole"
 
 say "2/4  The released Atari configuration on Pong for $pong_seconds seconds (the whole run is 10 million steps)"
-train timeout --foreground --signal=INT "$pong_seconds" \
+train timeout --preserve-status --foreground --signal=INT "$pong_seconds" \
   "$eaudeqn" train atari/Pong --output "$runs/demo_pong" --resume
 
 say "3/4  What it plays like so far: 1,000 steps of Pong"
