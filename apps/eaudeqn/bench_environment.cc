@@ -44,6 +44,7 @@ int run_bench_environment(const Arguments& arguments) {
   };
   const std::vector<double> times = measure_milliseconds(1, arguments.repeats, play);
   std::vector<double> rates;
+  rates.reserve(times.size());
   for (const double time : times) rates.push_back(static_cast<double>(arguments.steps) / time * 1000);
   Json json = describe_machine(1);
   json["environment"] = arguments.environment;
