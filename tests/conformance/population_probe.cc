@@ -251,12 +251,13 @@ class KinkFinder {
   void mark(std::size_t tensor, std::vector<bool>& found) const {
     const TensorLayout layout = workspace_.activation_layout(tensor);
     if (plan_->spec.architecture.kind == "impala" && layout.height * layout.width > 1) return;
-    for (std::size_t c = 0; c < layout.channels; ++c) {
-      for (std::size_t y = 0; y < layout.height; ++y) {
-        const float* row = workspace_.activation(tensor) + layout.offset(c, y, 0);
-        for (std::size_t i = 0; i < layout.width * layout.lanes; ++i) {
-          if (std::abs(row[i]) < kMargin) found[i % layout.lanes] = true;
-        }
+    for (std::size_t row = 0; row < layout.blocks * layout.channels * layout.height; ++row) {
+      const std::size_t block = row / (layout.channels * layout.height);
+      const std::size_t at = layout.offset(row / layout.height % layout.channels, row % layout.height, 0);
+      const float* values = workspace_.activation(tensor) + block * layout.block_pitch() + at;
+      for (std::size_t i = 0; i < layout.width * kLanes; ++i) {
+        const std::size_t sample = block * kLanes + i % kLanes;
+        if (std::abs(values[i]) < kMargin && sample < found.size()) found[sample] = true;
       }
     }
   }
