@@ -39,8 +39,6 @@ double multiply_add(std::size_t rounds, float* sink) {
   return 2.0 * static_cast<double>(rounds * kChains * hn::Lanes(d));
 }
 
-const char* instruction_set() { return hwy::TargetName(HWY_TARGET); }
-
 }  // namespace eaudeqn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -48,7 +46,6 @@ HWY_AFTER_NAMESPACE();
 namespace eaudeqn {
 
 HWY_EXPORT(multiply_add);
-HWY_EXPORT(instruction_set);
 
 namespace {
 
@@ -70,8 +67,6 @@ double measure_fma_peak() {
   }
   return best;
 }
-
-const char* fma_instruction_set() { return HWY_DYNAMIC_DISPATCH(instruction_set)(); }
 
 }  // namespace eaudeqn
 #endif

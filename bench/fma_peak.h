@@ -7,7 +7,4 @@ namespace eaudeqn {
 // that the kernels use on this machine. Measured anew by each call, the best of some tries; takes about 0.1 s.
 double measure_fma_peak();
 
-// The name of that instruction set ("AVX2").
-const char* fma_instruction_set();
-
 }  // namespace eaudeqn

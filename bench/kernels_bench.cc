@@ -16,6 +16,7 @@
 
 #include "core/random.h"
 #include "engine/kernels/cases.h"
+#include "engine/kernels/instruction_set.h"
 #include "engine/passes.h"
 #include "fma_peak.h"
 
@@ -127,7 +128,7 @@ int main(int count, char** words) {
   benchmark::Initialize(&count, words);
   if (benchmark::ReportUnrecognizedArguments(count, words)) return 2;
   benchmark::AddCustomContext("threads", "1");
-  benchmark::AddCustomContext("instruction set", eaudeqn::fma_instruction_set());
+  benchmark::AddCustomContext("instruction set", eaudeqn::instruction_set());
   benchmark::AddCustomContext("FMA peak, GFLOP/s", std::to_string(eaudeqn::measure_fma_peak()));
   for (const eaudeqn::LayerCase& layer_case : eaudeqn::layer_cases()) {
     if (layer_case.timed) eaudeqn::register_case(layer_case);

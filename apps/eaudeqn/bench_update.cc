@@ -10,7 +10,7 @@
 #include "agents/dqn.h"
 #include "bench.h"
 #include "core/machine.h"
-#include "sparsity/magnitude.h"
+#include "population/population.h"
 
 namespace eaudeqn {
 namespace {
@@ -26,23 +26,6 @@ struct Arguments {
   bool json = false;
 };
 
-void prune(Network& network, double sparsity, Distribution distribution) {
-  std::vector<LayerWeights> all;
-  std::vector<PrunableLayer> layers;
-  for (std::size_t l = 0; l < network.layers().size(); ++l) all.push_back(network.layer_weights(l));
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    layers.push_back({network.spec().layers[l].shape(), all[l].weights, all[l].mask});
-  }
-  const auto masks = magnitude_masks(layers, sparsity, distribution);
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    all[l].mask = masks[l];
-    for (std::size_t i = 0; i < masks[l].size(); ++i) {
-      if (masks[l][i] == 0) all[l].weights[i] = 0;
-    }
-    network.set_layer(l, all[l]);
-  }
-}
-
 // A population of value networks that learn from one random batch.
 class ValueUpdate {
  public:
@@ -50,9 +33,11 @@ class ValueUpdate {
       : agent_(config(arguments), architecture(arguments)), pool_(arguments.threads) {
     const Distribution distribution = parse_distribution(arguments.distribution);
     for (std::size_t k = 0; k < agent_.population().size(); ++k) {
-      prune(agent_.population().network(k), sparsity, distribution);
+      Network& network = agent_.population().network(k);
+      copy_pruned(network, sparsity, distribution, network);
     }
-    prune(agent_.population().target(), sparsity, distribution);
+    Network& target = agent_.population().target();
+    copy_pruned(target, sparsity, distribution, target);
     const std::size_t elements = agent_.plan().spec.tensors[0].elements();
     RandomStream stream(1, "bench update");
     const bool bytes = agent_.plan().spec.architecture.byte_input;
@@ -115,7 +100,7 @@ class CriticUpdate {
     for (std::size_t i = 0; i < critics + 2; ++i) {
       networks_.emplace_back(plan_, i < critics);
       networks_.back().initialize(stream);
-      prune(networks_.back(), sparsity, distribution);
+      copy_pruned(networks_.back(), sparsity, distribution, networks_.back());
       workspaces_.emplace_back(plan_, batch_, i < critics);
       workspaces_.back().set_input(i < critics ? input_ : next_input_);
     }

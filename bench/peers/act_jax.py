@@ -11,11 +11,7 @@ jax = None  # Imported when the number of threads is known.
 
 def load(threads):
     global jax
-    worker.hold_to(threads)  # XLA starts as many threads as there are processors to run on.
-    import jax as imported
-
-    jax = imported
-    jax.config.update("jax_platforms", "cpu")
+    jax = worker.import_jax(threads)
     return f"jax {jax.__version__}", variants
 
 

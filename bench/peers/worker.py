@@ -34,6 +34,15 @@ def hold_to(threads):
     os.sched_setaffinity(0, allowed[:threads])
 
 
+def import_jax(threads):
+    """JAX on the processor. XLA starts as many threads as there are processors to run on."""
+    hold_to(threads)
+    import jax
+
+    jax.config.update("jax_platforms", "cpu")
+    return jax
+
+
 def fastest(variants):
     """(name, step) of the variant with the smallest time in a short trial, in which they take turns. `variants`: name ->
     function that makes a step. One that does not work, for want of a compiler say, is left out, unless none does."""

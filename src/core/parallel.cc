@@ -2,8 +2,6 @@
 // each other closely, then sleep, so that an idle pool uses no processor.
 #include "core/parallel.h"
 
-#include <sched.h>
-
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
@@ -15,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/machine.h"
 #include "eaudeqn/error.h"
 
 #if defined(__x86_64__) || defined(__i386__)
@@ -33,13 +32,6 @@ void pause_processor() {
 #elif defined(__aarch64__)
   asm volatile("yield");
 #endif
-}
-
-int usable_processors() {
-  cpu_set_t set;
-  CPU_ZERO(&set);
-  if (sched_getaffinity(0, sizeof(set), &set) == 0) return CPU_COUNT(&set);
-  return static_cast<int>(std::thread::hardware_concurrency());
 }
 
 // Spins until `ready()` or the time is over; whether it became ready.
@@ -153,7 +145,7 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int threads) : state_(std::make_unique<State>()) {
   if (threads < 1) throw Error::usage("threads: got " + std::to_string(threads) + ", wants 1 or more");
   // With fewer processors than threads, a spinning thread keeps a working one from its processor.
-  state_->may_spin = threads <= usable_processors();
+  state_->may_spin = threads <= available_processors();
   state_->workers.reserve(static_cast<std::size_t>(threads) - 1);
   try {
     for (int worker = 1; worker < threads; ++worker) {

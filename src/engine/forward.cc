@@ -1,6 +1,7 @@
 // The forward half of passes.h.
 #include <algorithm>
 
+#include "engine/compact_rows.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
@@ -12,15 +13,6 @@ namespace {
 // Outputs of a dense layer per task: many, because each task brings all inputs into the cache once more.
 constexpr std::size_t kDenseChunk = 48;  // a multiple of every kernel's rows
 constexpr std::size_t kCompactChunk = 256;
-
-// Rows first .. first + rows.rows of a compact layer from `input`, segment by segment.
-void compact_rows(const LayerIndex& index, const float* weights, std::size_t first, const PixelRow& row,
-                  const OutputRows& rows) {
-  for (std::size_t segment = 0; segment < index.segments; ++segment) {
-    sparse_rows({index.starts.data() + segment * index.rows + first, index.offsets.data(), weights}, row,
-                part_of(rows, segment == 0, segment + 1 == index.segments));
-  }
-}
 
 // One output row of a convolution, all output channels.
 void convolution_row(const Network& network, Workspace& workspace, const Operation& operation, std::size_t block,

@@ -4,6 +4,7 @@
 #include <numeric>
 
 #include "engine/backward_parts.h"
+#include "engine/compact_rows.h"
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
 
@@ -20,16 +21,6 @@ void mask_by_relu(const Pass& pass, std::size_t tensor, std::size_t first_float,
   rows.relu_source = pass.workspace->activation(tensor) + first_float;
   rows.relu_source_step = static_cast<std::ptrdiff_t>(step);
   rows.relu_source_pitch = static_cast<std::ptrdiff_t>(pitch);
-}
-
-// Backward rows first .. first + rows.rows of a compact layer, segment by segment.
-void compact_rows(const Layer& layer, std::size_t first, const PixelRow& row, const OutputRows& rows) {
-  const LayerIndex& index = layer.backward;
-  for (std::size_t segment = 0; segment < index.segments; ++segment) {
-    sparse_rows(
-        {index.starts.data() + segment * index.rows + first, index.offsets.data(), layer.backward_weights.data()}, row,
-        part_of(rows, segment == 0, segment + 1 == index.segments));
-  }
 }
 
 // Row y of the input gradient of a convolution, all phases of that row, all input channels.
@@ -64,7 +55,7 @@ void convolution_row(const Pass& pass, const Operation& operation, bool is_first
     mask_by_relu(pass, operation.input, block * values.block_pitch() + values.offset(0, y, phase.column),
                  stride * kLanes, values.channel_pitch(), rows);
     if (layer.compact) {
-      compact_rows(layer, p * spec.in, row, rows);
+      compact_rows(layer.backward, layer.backward_weights.data(), p * spec.in, row, rows);
       continue;
     }
     offsets.clear();
@@ -116,7 +107,7 @@ void dense_layer_run(const Pass& pass, const Operation& operation, bool is_first
   mask_by_relu(pass, operation.input, values.offset(channel, y, x), values.block_pitch(),
                image ? kLanes : values.channel_pitch(), rows);
   if (layer.compact) {
-    compact_rows(layer, first, row, rows);
+    compact_rows(layer.backward, layer.backward_weights.data(), first, row, rows);
   } else {
     dense_rows(dense, row, rows);
   }

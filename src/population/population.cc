@@ -27,6 +27,23 @@ std::vector<double> choice_probabilities(const std::vector<double>& losses) {
   return probabilities;
 }
 
+void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to) {
+  std::vector<LayerWeights> all;
+  std::vector<PrunableLayer> layers;
+  for (std::size_t l = 0; l < from.layers().size(); ++l) all.push_back(from.layer_weights(l));
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    layers.push_back({from.spec().layers[l].shape(), all[l].weights, all[l].mask});
+  }
+  const auto masks = magnitude_masks(layers, sparsity, distribution);
+  for (std::size_t l = 0; l < all.size(); ++l) {
+    all[l].mask = masks[l];
+    for (std::size_t i = 0; i < masks[l].size(); ++i) {
+      if (!masks[l][i]) all[l].weights[i] = 0;
+    }
+    to.set_layer(l, all[l]);
+  }
+}
+
 Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& config)
     : plan_(std::move(plan)),
       config_(config),
@@ -75,24 +92,6 @@ std::size_t Population::select(std::int64_t step) {
   return k;
 }
 
-void Population::replace_by_pruned_copy(std::size_t k, double sparsity) {
-  const Network& source = networks_[selected_];
-  std::vector<LayerWeights> all;
-  for (std::size_t l = 0; l < plan_->spec.layers.size(); ++l) all.push_back(source.layer_weights(l));
-  std::vector<PrunableLayer> layers;
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    layers.push_back({plan_->spec.layers[l].shape(), all[l].weights, all[l].mask});
-  }
-  const auto masks = magnitude_masks(layers, sparsity, distribution_);
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    all[l].mask = masks[l];
-    for (std::size_t i = 0; i < masks[l].size(); ++i) {
-      if (!masks[l][i]) all[l].weights[i] = 0;
-    }
-    networks_[k].set_layer(l, all[l]);
-  }
-}
-
 TargetUpdate Population::update_target(std::int64_t step) {
   TargetUpdate update;
   update.losses = losses_;
@@ -104,9 +103,9 @@ TargetUpdate Population::update_target(std::int64_t step) {
   for (std::size_t k = 0; k < size(); ++k) {
     if (k == selected_ || !prunes) continue;
     const double exponent = pruning_streams_[k].uniform(0.0, config_.sparsity.max_noise);
-    replace_by_pruned_copy(
-        k, next_sparsity(update.sparsity, step, config_.training.steps, config_.training.target_update_period, exponent,
-                         config_.sparsity.max_speed));
+    const double sparsity = next_sparsity(update.sparsity, step, config_.training.steps,
+                                          config_.training.target_update_period, exponent, config_.sparsity.max_speed);
+    copy_pruned(networks_[selected_], sparsity, distribution_, networks_[k]);
   }
   for (Network& network : networks_) {
     if (config_.population.reset_optimizer) network.reset_optimizer();

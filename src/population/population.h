@@ -25,6 +25,9 @@ std::optional<std::size_t> smallest_loss(const std::vector<double>& losses);
 // p_k proportional to 1 / (L_k + 1e-6), 0 where L_k is NaN; uniform if all are NaN.
 std::vector<double> choice_probabilities(const std::vector<double>& losses);
 
+// `to` becomes a copy of `from` in which the smallest weights are inactive (magnitude_masks); they may be the same.
+void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to);
+
 // What a target update did, for metrics.
 struct TargetUpdate {
   std::size_t selected = 0;
@@ -61,7 +64,6 @@ class Population {
 
  private:
   std::size_t select(std::int64_t step);
-  void replace_by_pruned_copy(std::size_t k, double sparsity);
 
   std::shared_ptr<const NetworkPlan> plan_;
   Config config_;

@@ -140,6 +140,21 @@ HWY_INLINE void multiply_few(const GradientPlanes& planes, const Vector (&tile)[
   }
 }
 
+#if HWY_MAX_BYTES >= 32
+template <std::size_t kPixels>
+HWY_INLINE void multiply_eight(const GradientPlanes& planes, const Vector (&tile)[kPixels][kSums],
+                               const std::int32_t* offsets, float* HWY_RESTRICT gradient) {
+  Vector8 eights[8];
+  EAUDEQN_UNROLL
+  for (std::size_t w = 0; w < 8; ++w) {
+    Vector sums[kSums];
+    multiply_few<kPixels>(planes, tile, offsets[w], sums);
+    eights[w] = fold_to_8(sums);
+  }
+  reduce_eight(eights, gradient);
+}
+#endif
+
 template <std::size_t kPixels>
 void few_pixels(const GradientPlanes& planes, const float* gradient_row, const std::int32_t* offsets, std::size_t count,
                 float* HWY_RESTRICT gradient) {
@@ -152,36 +167,24 @@ void few_pixels(const GradientPlanes& planes, const float* gradient_row, const s
       tile[p][s] = hn::Load(d, gradient_row + static_cast<Distance>(p) * planes.gradient_step + s * kVectorWidth);
     }
   }
-  Vector sums[kSums];
   std::size_t i = 0;
 #if HWY_MAX_BYTES >= 32
-  for (; i + 8 <= count; i += 8) {
-    Vector8 eights[8];
-    EAUDEQN_UNROLL
-    for (std::size_t w = 0; w < 8; ++w) {
-      multiply_few<kPixels>(planes, tile, offsets[i + w], sums);
-      eights[w] = fold_to_8(sums);
-    }
-    reduce_eight(eights, gradient + i);
-  }
-  if (i < count) {  // the last few: eight again, the last one repeated
-    Vector8 eights[8];
-    EAUDEQN_UNROLL
-    for (std::size_t w = 0; w < 8; ++w) {
-      multiply_few<kPixels>(planes, tile, offsets[HWY_MIN(i + w, count - 1)], sums);
-      eights[w] = fold_to_8(sums);
-    }
-    float last[8];
-    reduce_eight(eights, last);
-    for (std::size_t w = 0; i < count; ++i, ++w) gradient[i] = last[w];
-  }
-#endif
+  for (; i + 8 <= count; i += 8) multiply_eight<kPixels>(planes, tile, offsets + i, gradient + i);
+  if (i == count) return;
+  std::int32_t last_offsets[8];  // the last few: eight again, the last one repeated
+  float last[8];
+  for (std::size_t w = 0; w < 8; ++w) last_offsets[w] = offsets[HWY_MIN(i + w, count - 1)];
+  multiply_eight<kPixels>(planes, tile, last_offsets, last);
+  for (std::size_t w = 0; i < count; ++i, ++w) gradient[i] = last[w];
+#else
   for (; i < count; ++i) {
+    Vector sums[kSums];
     HWY_ALIGN float buffer[kLanes];
     multiply_few<kPixels>(planes, tile, offsets[i], sums);
     for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
     gradient[i] = reduce_one(buffer);
   }
+#endif
 }
 
 HWY_INLINE bool is_short_row(const GradientPlanes& planes) {

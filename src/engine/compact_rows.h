@@ -1,0 +1,21 @@
+// Rows of a compact layer, for the forward pass and for the input gradient. Inside the engine only; the sums themselves
+// are in kernels/rows.h.
+#pragma once
+
+#include <cstddef>
+
+#include "engine/kernels/rows.h"
+#include "engine/network.h"
+
+namespace eaudeqn {
+
+// Rows first .. first + rows.rows - 1 of `index`, whose weights stand in its order, segment by segment.
+inline void compact_rows(const LayerIndex& index, const float* weights, std::size_t first, const PixelRow& row,
+                         const OutputRows& rows) {
+  for (std::size_t segment = 0; segment < index.segments; ++segment) {
+    sparse_rows({index.starts.data() + segment * index.rows + first, index.offsets.data(), weights}, row,
+                part_of(rows, segment == 0, segment + 1 == index.segments));
+  }
+}
+
+}  // namespace eaudeqn
