@@ -81,11 +81,17 @@ void pack(const Layer& layer, const LayerSpec& spec, std::size_t first, std::siz
   }
 }
 
-// Input gradients of features [first, first + count), evenly spaced. Dense form: `dense` has their packed weights.
-void dense_layer_run(const Pass& pass, const Operation& operation, bool is_first, std::size_t first, std::size_t count,
-                     const DenseWeights& dense) {
+// Outputs of a dense layer in dense form that are summed at once: with the blocks of a batch of 32 beside each other
+// their gradients leave half of the first-level cache to the packed weights.
+constexpr std::size_t kOutputs = 128;
+
+// Where the input gradients of features [first, first + count), evenly spaced, are written and what they meet.
+struct Run {
+  PixelRow row;  // the blocks of the batch are the pixels
+  OutputRows rows;
+};
+Run run_of(const Pass& pass, const Operation& operation, bool is_first, std::size_t first, std::size_t count) {
   Workspace& workspace = *pass.workspace;
-  const Layer& layer = pass.network->layers()[operation.layer];
   const TensorLayout out = workspace.gradient_layout(operation.output);
   const TensorLayout in = workspace.gradient_layout(operation.input);
   const TensorLayout values = workspace.activation_layout(operation.input);
@@ -94,23 +100,18 @@ void dense_layer_run(const Pass& pass, const Operation& operation, bool is_first
   const std::size_t channel = first / area;
   const std::size_t y = first % area / in.width;
   const std::size_t x = first % in.width;
-  PixelRow row;  // the blocks of the batch are the pixels
-  row.input = workspace.gradient(operation.output);
-  row.input_step = static_cast<std::ptrdiff_t>(out.block_pitch());
-  row.output = workspace.gradient(operation.input) + in.offset(channel, y, x);
-  row.output_step = static_cast<std::ptrdiff_t>(in.block_pitch());
-  row.pixels = workspace.blocks();
-  OutputRows rows;
-  rows.rows = count;
-  rows.output_pitch = static_cast<std::ptrdiff_t>(image ? kLanes : in.channel_pitch());
-  rows.accumulate = !is_first;
+  Run run;
+  run.row.input = workspace.gradient(operation.output);
+  run.row.input_step = static_cast<std::ptrdiff_t>(out.block_pitch());
+  run.row.output = workspace.gradient(operation.input) + in.offset(channel, y, x);
+  run.row.output_step = static_cast<std::ptrdiff_t>(in.block_pitch());
+  run.row.pixels = workspace.blocks();
+  run.rows.rows = count;
+  run.rows.output_pitch = static_cast<std::ptrdiff_t>(image ? kLanes : in.channel_pitch());
+  run.rows.accumulate = !is_first;
   mask_by_relu(pass, operation.input, values.offset(channel, y, x), values.block_pitch(),
-               image ? kLanes : values.channel_pitch(), rows);
-  if (layer.compact) {
-    compact_rows(layer.backward, layer.backward_weights.data(), first, row, rows);
-  } else {
-    dense_rows(dense, row, rows);
-  }
+               image ? kLanes : values.channel_pitch(), run.rows);
+  return run;
 }
 
 // Features [first, last) of a dense layer; `offsets` are 0, 1, 2, ...
@@ -118,12 +119,26 @@ void dense_layer_part(const Pass& pass, const Operation& operation, bool is_firs
                       const std::vector<std::int32_t>& offsets, std::vector<float>& packed) {
   const Layer& layer = pass.network->layers()[operation.layer];
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
-  if (!layer.compact) pack(layer, spec, first, last, packed);
-  const std::size_t run = even_run(pass.workspace->gradient_layout(operation.input));
-  for (std::size_t feature = first; feature < last; feature += run) {
-    const DenseWeights dense{packed.data() + (feature - first), 1, static_cast<std::ptrdiff_t>(last - first),
-                             offsets.data(), spec.out};
-    dense_layer_run(pass, operation, is_first, feature, std::min(run, last - feature), dense);
+  const std::size_t width = even_run(pass.workspace->gradient_layout(operation.input));
+  const auto for_each_run = [&](const auto& work) {
+    for (std::size_t feature = first; feature < last; feature += width) {
+      work(feature, run_of(pass, operation, is_first, feature, std::min(width, last - feature)));
+    }
+  };
+  if (layer.compact) {
+    for_each_run([&](std::size_t feature, const Run& run) {
+      compact_rows(layer.backward, layer.backward_weights.data(), feature, run.row, run.rows);
+    });
+    return;
+  }
+  pack(layer, spec, first, last, packed);
+  for (std::size_t output = 0; output < spec.out; output += kOutputs) {
+    const std::size_t count = std::min(kOutputs, spec.out - output);
+    for_each_run([&](std::size_t feature, const Run& run) {
+      const DenseWeights dense{packed.data() + output * (last - first) + (feature - first), 1,
+                               static_cast<std::ptrdiff_t>(last - first), offsets.data() + output, count};
+      dense_rows(dense, run.row, part_of(run.rows, output == 0, output + count == spec.out));
+    });
   }
 }
 

@@ -1,8 +1,9 @@
 // The weight gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are in
-// kernels/weight_gradient.h.
+// kernels/weight_gradient.h and, for dense layers in dense form, kernels/outer_product.h.
 #include <algorithm>
 
 #include "engine/backward_parts.h"
+#include "engine/kernels/outer_product.h"
 #include "engine/kernels/weight_gradient.h"
 #include "engine/parts.h"
 
@@ -11,8 +12,8 @@ namespace {
 
 constexpr std::size_t kChannels = 4;             // output channels of a dense convolution's part
 constexpr std::size_t kCompactChannels = 16;     // of a compact convolution's, times one segment
-constexpr std::size_t kDenseLayerChannels = 64;  // outputs of a dense layer's part, times one segment
-constexpr std::size_t kDenseLayerInputs = 1024;  // inputs of a dense layer in dense form: 128 KB for a batch of 32
+constexpr std::size_t kDenseLayerChannels = 64;  // outputs of a compact dense layer's part, times one segment
+constexpr std::size_t kOuterInputs = 4096;  // inputs x samples of a dense layer's part: half of the first-level cache
 
 GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const LayerPlan& geometry) {
   const TensorLayout in = workspace.activation_layout(operation.input);
@@ -46,6 +47,12 @@ float* aligned_scratch(std::vector<float>& scratch, std::size_t floats) {
   return scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) % 64 / sizeof(float);
 }
 
+// A dense layer in dense form has a kernel of its own.
+bool is_outer_product(const LayerSpec& spec, const Layer& layer) { return !spec.convolution && !layer.compact; }
+std::size_t outer_inputs(const Workspace& workspace) {
+  return std::max<std::size_t>(kOuterInputs / (workspace.blocks() * kLanes) / kLanes, 1) * kLanes;
+}
+
 // How a layer's weights are cut: chunks of output channels x segments of inputs.
 struct Parts {
   std::size_t channels, chunks, segments;
@@ -53,29 +60,51 @@ struct Parts {
 Parts parts_of(const Pass& pass, const Operation& operation) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   const Layer& layer = pass.network->layers()[operation.layer];
-  Parts parts{kDenseLayerChannels, 0, 1};
-  if (spec.convolution) parts.channels = layer.compact ? kCompactChannels : kChannels;
-  if (layer.compact) {
-    parts.segments = layer.forward.segments;
-  } else if (!spec.convolution) {
-    parts.segments = (spec.row_size() + kDenseLayerInputs - 1) / kDenseLayerInputs;
+  if (is_outer_product(spec, layer)) {
+    const std::size_t inputs = outer_inputs(*pass.workspace);
+    return {spec.out, 1, (spec.row_size() + inputs - 1) / inputs};
   }
+  Parts parts{kDenseLayerChannels, 0, layer.compact ? layer.forward.segments : 1};
+  if (spec.convolution) parts.channels = layer.compact ? kCompactChannels : kChannels;
   parts.chunks = (spec.out + parts.channels - 1) / parts.channels;
   return parts;
 }
 
-// Dense form: gradients of the weights [begin, end) of channels [first, last).
-void dense_part(const GradientPlanes& planes, const LayerSpec& spec, const LayerPlan& geometry, Layer& layer,
-                std::size_t first, std::size_t last, std::size_t begin, std::size_t end, std::vector<float>& scratch) {
-  dense_weight_gradient(planes, last - first, geometry.offsets.data(), begin, end,
-                        aligned_scratch(scratch, (last - first) * (end - begin) * kLanes),
-                        layer.gradient.data() + first * spec.row_size(), static_cast<std::ptrdiff_t>(spec.row_size()));
+// In dense form inactive weights have a gradient too, until here.
+void mask_gradient(const LayerSpec& spec, Layer& layer, std::size_t first, std::size_t last, std::size_t begin,
+                   std::size_t end) {
   if (layer.active == layer.mask.size()) return;
   for (std::size_t o = first; o < last; ++o) {
     float* gradient = layer.gradient.data() + o * spec.row_size();
     const std::uint8_t* mask = layer.mask.data() + o * spec.row_size();
     for (std::size_t i = begin; i < end; ++i) gradient[i] = mask[i] != 0 ? gradient[i] : 0.0F;
   }
+}
+
+// A dense layer in dense form: inputs [begin, end) of all outputs.
+void outer_product_part(const GradientPlanes& planes, const LayerSpec& spec, const LayerPlan& geometry, Layer& layer,
+                        std::size_t begin, std::size_t end, std::vector<float>& scratch) {
+  OuterProduct product;
+  product.output_gradient = planes.output_gradient;
+  product.block_pitch = planes.gradient_step;
+  product.outputs = spec.out;
+  product.samples = planes.width * kLanes;
+  product.count = end - begin;
+  product.inputs_pitch = (product.count + kLanes - 1) / kLanes * kLanes;
+  float* inputs = aligned_scratch(scratch, product.samples * product.inputs_pitch);
+  for (std::size_t i = 0; i < product.count; ++i) {
+    for (std::size_t sample = 0; sample < product.samples; ++sample) {
+      inputs[sample * product.inputs_pitch + i] =
+          planes.input[static_cast<std::ptrdiff_t>(sample / kLanes) * planes.input_step +
+                       geometry.offsets[begin + i] * std::ptrdiff_t{kLanes} +
+                       static_cast<std::ptrdiff_t>(sample % kLanes)];
+    }
+  }
+  product.inputs = inputs;
+  product.gradient = layer.gradient.data() + begin;
+  product.gradient_pitch = static_cast<std::ptrdiff_t>(spec.row_size());
+  outer_product(product);
+  mask_gradient(spec, layer, 0, spec.out, begin, end);
 }
 
 void run_part(const Pass& pass, const Operation& operation, std::size_t part, std::vector<float>& scratch) {
@@ -96,9 +125,16 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t part, st
                            layer.gradient.data());
     return;
   }
-  const std::size_t inputs = parts.segments == 1 ? spec.row_size() : kDenseLayerInputs;
-  dense_part(planes, spec, geometry, layer, first, last, segment * inputs,
-             std::min((segment + 1) * inputs, spec.row_size()), scratch);
+  if (is_outer_product(spec, layer)) {
+    const std::size_t inputs = outer_inputs(*pass.workspace);
+    outer_product_part(planes, spec, geometry, layer, segment * inputs,
+                       std::min((segment + 1) * inputs, spec.row_size()), scratch);
+    return;
+  }
+  dense_weight_gradient(planes, last - first, geometry.offsets.data(), spec.row_size(),
+                        aligned_scratch(scratch, (last - first) * spec.row_size() * kLanes),
+                        layer.gradient.data() + first * spec.row_size());
+  mask_gradient(spec, layer, first, last, 0, spec.row_size());
 }
 
 }  // namespace

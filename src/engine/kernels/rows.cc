@@ -268,6 +268,9 @@ template <std::size_t kRows, std::size_t kPixels>
 void dense_pixels(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
   std::size_t r = 0;
   for (; r + kRows <= rows.rows; r += kRows) dense_tile<kRows, kPixels>(weights, row, rows, r, pixel);
+  if constexpr (kRows > 2) {
+    for (; r + 2 <= rows.rows; r += 2) dense_tile<2, kPixels>(weights, row, rows, r, pixel);
+  }
   for (; r < rows.rows; ++r) dense_tile<1, kPixels>(weights, row, rows, r, pixel);
 }
 

@@ -25,7 +25,6 @@ constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 // Output-gradient pixels of a sparse tile: as many as the registers hold, at most 12.
 constexpr std::size_t kTilePixels =
     HWY_MAX(HWY_MIN((kManyRegisters ? 24 : 12) / kSums, std::size_t{12}), std::size_t{1});
-constexpr std::size_t kCachedInputs = 128;      // x 128 bytes for a batch of 32: half of the usual first-level cache
 constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
 
 // 16 -> 1 in the order that weight_gradient.h fixes.
@@ -382,26 +381,9 @@ void dense_channels(const GradientPlanes& planes, const PixelRows& part, const s
   for (; i < weights; ++i) dense_block<kChannels, 1>(planes, part, offsets + i, scratch + i * 16, weights);
 }
 
-// Short rows: sums never leave registers.
-void dense_short_rows(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                      std::size_t first, std::size_t last, float* gradient, Distance gradient_pitch) {
-  for (std::size_t begin = first; begin < last; begin += kCachedInputs) {
-    const std::size_t end = HWY_MIN(begin + kCachedInputs, last);
-    for (std::size_t c = 0; c < channels; ++c) {
-      short_row(planes, c, offsets + begin, end - begin, gradient + static_cast<Distance>(c) * gradient_pitch + begin);
-    }
-  }
-}
-
 void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                                  std::size_t first, std::size_t last, float* scratch, float* gradient,
-                                  Distance gradient_pitch) {
-  if (is_short_row(planes)) {
-    dense_short_rows(planes, channels, offsets, first, last, gradient, gradient_pitch);
-    return;
-  }
+                                  std::size_t weights, float* scratch, float* gradient) {
   constexpr std::size_t kChannels = kManyRegisters ? 4 : (kSums > 2 ? 1 : 2);
-  const std::size_t weights = last - first;
   // As many rows at a time as leave room in the first-level cache for the inputs beside the gradients of kChannels.
   const std::size_t cached = HWY_MAX(kCachedGradients / (kChannels * planes.width * kLanes), std::size_t{1});
   for (std::size_t b = 0; b < planes.blocks; ++b) {
@@ -416,17 +398,16 @@ void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t chan
       std::size_t c = 0;
       for (; c + kChannels <= channels; c += kChannels) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<kChannels>(planes, part, offsets + first, weights, scratch + c * weights * 16);
+        dense_channels<kChannels>(planes, part, offsets, weights, scratch + c * weights * 16);
       }
       for (; c < channels; ++c) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<1>(planes, part, offsets + first, weights, scratch + c * weights * 16);
+        dense_channels<1>(planes, part, offsets, weights, scratch + c * weights * 16);
       }
     }
   }
   for (std::size_t c = 0; c < channels; ++c) {
-    reduce_scratch(scratch + c * weights * 16, weights,
-                   gradient + static_cast<std::ptrdiff_t>(c) * gradient_pitch + first);
+    reduce_scratch(scratch + c * weights * 16, weights, gradient + c * weights);
   }
 }
 
@@ -468,10 +449,8 @@ void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, 
 }
 
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                           std::size_t first, std::size_t last, float* scratch, float* gradient,
-                           std::ptrdiff_t gradient_pitch) {
-  HWY_DYNAMIC_DISPATCH(dense_weight_gradient_target)
-  (planes, channels, offsets, first, last, scratch, gradient, gradient_pitch);
+                           std::size_t weights, float* scratch, float* gradient) {
+  HWY_DYNAMIC_DISPATCH(dense_weight_gradient_target)(planes, channels, offsets, weights, scratch, gradient);
 }
 
 void bias_gradient(const GradientPlanes& planes, std::size_t channels, float* gradient) {

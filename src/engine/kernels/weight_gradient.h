@@ -29,11 +29,10 @@ constexpr std::size_t kSparseScratch = 192 * 16;  // floats: sums that stay in t
 void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
                             const std::int32_t* offsets, float* scratch, float* gradient);
 
-// Dense form: all weights [first, last) of each channel; weight i of channel c goes to gradient[c * gradient_pitch +
-// i]. scratch: 16 floats per weight of all channels, as above.
+// Dense form: all `weights` of each channel; weight i of channel c goes to gradient[c * weights + i]. scratch: 16
+// floats per weight of all channels, as above. Dense layers have outer_product.h.
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                           std::size_t first, std::size_t last, float* scratch, float* gradient,
-                           std::ptrdiff_t gradient_pitch);
+                           std::size_t weights, float* scratch, float* gradient);
 
 // Bias gradient of each channel: the same sum with input 1.
 void bias_gradient(const GradientPlanes& planes, std::size_t channels, float* gradient);
