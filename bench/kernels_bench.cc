@@ -9,6 +9,7 @@
 //   forward          outputs of the layer
 //   weight_gradient  backward of a layer that reads the network's input, which needs no input gradient
 //   backward         weight gradient and input gradient
+//   forward_bytes, weight_gradient_bytes   the same of the layer that reads images, which stay bytes
 #include <benchmark/benchmark.h>
 
 #include <memory>
@@ -24,8 +25,9 @@ namespace eaudeqn {
 namespace {
 
 // With `behind_relu` the layer's input is not the network's, so that its gradient is computed too.
-NetworkSpec one_layer(const LayerCase& c, bool behind_relu) {
+NetworkSpec one_layer(const LayerCase& c, bool behind_relu, bool bytes) {
   NetworkSpec spec;
+  spec.architecture.byte_input = bytes;
   const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
   spec.architecture.input = {c.in, c.height, c.width};
   spec.tensors.push_back({c.in, c.height, c.width});
@@ -44,8 +46,8 @@ NetworkSpec one_layer(const LayerCase& c, bool behind_relu) {
 // The layer with random weights, inputs and output gradients, ready to run.
 class Bench {
  public:
-  Bench(const LayerCase& c, bool behind_relu)
-      : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu))),
+  explicit Bench(const LayerCase& c, bool behind_relu = false, bool bytes = false)
+      : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu, bytes))),
         network_(plan_, true),
         workspace_(plan_, c.batch, true),
         input_(plan_, c.batch) {
@@ -56,9 +58,15 @@ class Bench {
       layer.weights[i] = layer.mask[i] != 0 ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
     }
     network_.set_layer(0, layer);
-    std::vector<float> inputs(c.batch * c.in * c.height * c.width);
-    for (float& value : inputs) value = static_cast<float>(stream.uniform(-1, 1));
-    input_.load(std::as_bytes(std::span(inputs)), c.batch, pool_);
+    if (bytes) {
+      std::vector<std::byte> inputs(c.batch * c.in * c.height * c.width);
+      for (std::byte& value : inputs) value = static_cast<std::byte>(stream.below(256));
+      input_.load(inputs, c.batch, pool_);
+    } else {
+      std::vector<float> inputs(c.batch * c.in * c.height * c.width);
+      for (float& value : inputs) value = static_cast<float>(stream.uniform(-1, 1));
+      input_.load(std::as_bytes(std::span(inputs)), c.batch, pool_);
+    }
     workspace_.set_input(input_);
     const TensorShape& out = plan_->spec.tensors.back();
     const TensorLayout layout = workspace_.gradient_layout(plan_->spec.tensors.size() - 1);
@@ -106,19 +114,21 @@ std::string name_of(const LayerCase& c) {
          "/batch:" + std::to_string(c.batch) + "/density:" + std::to_string(c.density).substr(0, 4);
 }
 
+void register_one(const std::string& pass, const LayerCase& c, bool backward, bool behind_relu, bool bytes) {
+  benchmark::RegisterBenchmark((pass + "/" + name_of(c)).c_str(), [=](benchmark::State& state) {
+    Bench bench(c, behind_relu, bytes);
+    measure(state, bench, (behind_relu ? 2 : 1) * bench.useful_operations(c.batch),
+            [=](Bench& b) { backward ? b.backward() : b.forward(); });
+  });
+}
+
 void register_case(const LayerCase& c) {
-  benchmark::RegisterBenchmark(("forward/" + name_of(c)).c_str(), [c](benchmark::State& state) {
-    Bench bench(c, false);
-    measure(state, bench, bench.useful_operations(c.batch), [](Bench& b) { b.forward(); });
-  });
-  benchmark::RegisterBenchmark(("weight_gradient/" + name_of(c)).c_str(), [c](benchmark::State& state) {
-    Bench bench(c, false);
-    measure(state, bench, bench.useful_operations(c.batch), [](Bench& b) { b.backward(); });
-  });
-  benchmark::RegisterBenchmark(("backward/" + name_of(c)).c_str(), [c](benchmark::State& state) {
-    Bench bench(c, true);
-    measure(state, bench, 2 * bench.useful_operations(c.batch), [](Bench& b) { b.backward(); });
-  });
+  register_one("forward", c, false, false, false);
+  register_one("weight_gradient", c, true, false, false);
+  register_one("backward", c, true, true, false);
+  if (c.height != 84) return;
+  register_one("forward_bytes", c, false, false, true);
+  register_one("weight_gradient_bytes", c, true, false, true);
 }
 
 }  // namespace

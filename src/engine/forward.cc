@@ -24,9 +24,14 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
   const TensorLayout in = workspace.activation_layout(operation.input);
   const TensorLayout out = workspace.activation_layout(operation.output);
   PixelRow row;
-  row.input = workspace.activation(operation.input) + block * in.block_pitch() +
-              (y * operation.stride + in.border.top - geometry.pad_top) * in.row_pitch() +
-              (in.border.left - geometry.pad_left) * kLanes;
+  const std::size_t first = block * in.block_pitch() +
+                            (y * operation.stride + in.border.top - geometry.pad_top) * in.row_pitch() +
+                            (in.border.left - geometry.pad_left) * kLanes;
+  if (operation.input == 0 && plan.byte_planes) {
+    row.bytes = workspace.byte_input() + first;
+  } else {
+    row.input = workspace.activation(operation.input) + first;
+  }
   row.input_step = static_cast<std::ptrdiff_t>(operation.stride * kLanes);
   row.output = workspace.activation_for_writing(operation.output) + block * out.block_pitch() + out.offset(0, y, 0);
   row.output_step = static_cast<std::ptrdiff_t>(kLanes);

@@ -111,6 +111,11 @@ NetworkPlan::NetworkPlan(const NetworkSpec& network_spec) : spec(network_spec) {
   activation_borders.resize(spec.tensors.size());
   gradient_borders.resize(spec.tensors.size());
   activation_is_relu.resize(spec.tensors.size(), false);
+  byte_planes =
+      spec.architecture.byte_input &&
+      std::all_of(spec.operations.begin(), spec.operations.end(), [](const Operation& operation) {
+        return (operation.input != 0 || operation.kind == OperationKind::convolution) && operation.residual != 0;
+      });
   for (const Operation& operation : spec.operations) {
     activation_is_relu[operation.output] = operation.relu;
     if (operation.kind != OperationKind::convolution) continue;

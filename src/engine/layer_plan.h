@@ -46,6 +46,7 @@ struct NetworkPlan {
   std::vector<LayerPlan> layers;
   std::vector<bool> gradient_is_first;   // per operation: it writes its input's gradient (else it adds)
   std::vector<bool> residual_is_first;   // per operation: the same for its residual tensor
+  bool byte_planes = false;              // the input stays bytes: it is bytes, and convolutions alone read it
   std::vector<bool> activation_is_relu;  // per tensor: the gradient is kept with respect to the value before ReLU
 };
 

@@ -15,7 +15,8 @@ constexpr std::size_t kCompactChannels = 16;     // of a compact convolution's, 
 constexpr std::size_t kDenseLayerChannels = 64;  // outputs of a compact dense layer's part, times one segment
 constexpr std::size_t kOuterInputs = 4096;  // inputs x samples of a dense layer's part: half of the first-level cache
 
-GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const LayerPlan& geometry) {
+GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const NetworkPlan& plan) {
+  const LayerPlan& geometry = plan.layers[operation.layer];
   const TensorLayout in = workspace.activation_layout(operation.input);
   const TensorLayout out = workspace.gradient_layout(operation.output);
   GradientPlanes planes;
@@ -32,7 +33,13 @@ GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const
   planes.gradient_row_pitch = static_cast<std::ptrdiff_t>(out.row_pitch());
   planes.gradient_step = static_cast<std::ptrdiff_t>(kLanes);
   planes.gradient_block_pitch = static_cast<std::ptrdiff_t>(out.block_pitch());
-  planes.input += (in.border.top - geometry.pad_top) * in.row_pitch() + (in.border.left - geometry.pad_left) * kLanes;
+  const std::size_t first =
+      (in.border.top - geometry.pad_top) * in.row_pitch() + (in.border.left - geometry.pad_left) * kLanes;
+  if (operation.input == 0 && plan.byte_planes) {
+    planes.bytes = workspace.byte_input() + first;
+  } else {
+    planes.input += first;
+  }
   planes.input_row_pitch = static_cast<std::ptrdiff_t>(in.row_pitch() * operation.stride);
   planes.input_step = static_cast<std::ptrdiff_t>(kLanes * operation.stride);
   planes.input_block_pitch = static_cast<std::ptrdiff_t>(in.block_pitch());
@@ -116,7 +123,7 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t part, st
   const std::size_t segment = part / parts.chunks;
   const std::size_t first = part % parts.chunks * parts.channels;
   const std::size_t last = std::min(first + parts.channels, spec.out);
-  GradientPlanes planes = planes_of(*pass.workspace, operation, geometry);
+  GradientPlanes planes = planes_of(*pass.workspace, operation, network.plan());
   planes.output_gradient += static_cast<std::ptrdiff_t>(first) * planes.gradient_channel_pitch;
   if (segment == 0) bias_gradient(planes, last - first, layer.bias_gradient.data() + first);
   if (layer.compact) {

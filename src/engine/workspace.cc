@@ -7,7 +7,10 @@
 namespace eaudeqn {
 
 InputTensor::InputTensor(std::shared_ptr<const NetworkPlan> plan, std::size_t batch)
-    : plan_(std::move(plan)), layout_(plan_->activation(0, kLanes, blocks_for_batch(batch))), values_(layout_.size()) {}
+    : plan_(std::move(plan)),
+      layout_(plan_->activation(0, kLanes, blocks_for_batch(batch))),
+      values_(plan_->byte_planes ? 0 : layout_.size()),
+      bytes_(plan_->byte_planes ? layout_.size() : 0) {}
 
 void InputTensor::load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool) {
   const bool bytes = plan_->spec.architecture.byte_input;
@@ -20,7 +23,9 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
   pool.for_each(layout_.channels * layout_.height, [&](std::size_t task, int) {
     const std::size_t channel = task / layout_.height;
     const std::size_t row = task % layout_.height;
-    if (bytes) {
+    if (plan_->byte_planes) {
+      arrange_byte_row(layout_, observations, batch, channel, row, bytes_.data());
+    } else if (bytes) {
       load_byte_row(layout_, observations, batch, channel, row, values_.data());
     } else {
       load_float_row(layout_, observations, batch, channel, row, values_.data());

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <span>
 #include <vector>
@@ -20,7 +21,9 @@ class InputTensor {
   // observations: [B][C][H*W], bytes or floats as the architecture says; 1 <= B <= the batch of the constructor.
   void load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool);
 
-  const float* data() const { return values_.data(); }
+  // One of the two; bytes where NetworkPlan::byte_planes.
+  const float* data() const { return plan_->byte_planes ? nullptr : values_.data(); }
+  const std::uint8_t* bytes() const { return plan_->byte_planes ? bytes_.data() : nullptr; }
   std::size_t batch() const { return batch_; }
 
  private:
@@ -28,6 +31,7 @@ class InputTensor {
   TensorLayout layout_;
   std::size_t batch_ = 0;
   AlignedBuffer values_;
+  std::vector<std::uint8_t> bytes_;
 };
 
 // Borders are zero from the start and nothing writes them.
@@ -37,12 +41,16 @@ class Workspace {
 
   TensorLayout activation_layout(std::size_t tensor) const { return plan_->activation(tensor, kLanes, blocks_); }
   TensorLayout gradient_layout(std::size_t tensor) const { return plan_->gradient(tensor, kLanes, blocks_); }
-  // Tensor 0 is the input last given to set_input.
+  // Tensor 0 is the input last given to set_input, unless that is bytes.
   const float* activation(std::size_t tensor) const { return tensor == 0 ? input_ : activations_[tensor].data(); }
   float* activation_for_writing(std::size_t tensor) { return activations_[tensor].data(); }
   float* gradient(std::size_t tensor) { return gradients_[tensor].data(); }
   AlignedBuffer& gradient_buffer(std::size_t tensor) { return gradients_[tensor]; }
-  void set_input(const InputTensor& input) { input_ = input.data(); }
+  const std::uint8_t* byte_input() const { return byte_input_; }
+  void set_input(const InputTensor& input) {
+    input_ = input.data();
+    byte_input_ = input.bytes();
+  }
 
   float output(std::size_t sample, std::size_t unit) const { return activations_.back().data()[place(sample, unit)]; }
   // d loss / d output, same places; set all of them before a backward pass (0 for samples past the batch).
@@ -61,6 +69,7 @@ class Workspace {
   std::shared_ptr<const NetworkPlan> plan_;
   std::size_t blocks_;
   const float* input_ = nullptr;
+  const std::uint8_t* byte_input_ = nullptr;
   std::vector<AlignedBuffer> activations_, gradients_;
 };
 

@@ -151,31 +151,52 @@ void max_pool_backward_target(const TensorLayout& in, const float* input, const 
   }
 }
 
-// A transpose through a buffer on the stack: bytes of 16 samples in, for each pixel its 16 samples beside each other.
-void load_byte_row_target(const TensorLayout& layout, const std::byte* observations, std::size_t batch,
-                          std::size_t channel, std::size_t row, float* tensor) {
-  constexpr std::size_t kPixels = 64;
-  const Tag d;
-  const hn::Rebind<std::uint8_t, Tag> d8;
-  const hn::Rebind<std::int32_t, Tag> d32;
-  const Vector scale = hn::Set(d, 255.0F);
+// Sixteen rows of sixteen bytes become sixteen columns: four perfect shuffles of the rows.
+HWY_INLINE void transpose_16x16(const std::uint8_t* const (&rows)[16], std::uint8_t* columns) {
+#if HWY_TARGET == HWY_SCALAR
+  for (std::size_t i = 0; i < 256; ++i) columns[i] = rows[i % 16][i / 16];
+#else
+  const hn::FixedTag<std::uint8_t, 16> d8;
+  using Bytes = hn::Vec<decltype(d8)>;
+  Bytes bytes[16];
+  Bytes shuffled[16];
+  for (std::size_t i = 0; i < 16; ++i) bytes[i] = hn::LoadU(d8, rows[i]);
+  for (int round = 0; round < 4; ++round) {
+    for (std::size_t i = 0; i < 8; ++i) {
+      shuffled[2 * i] = hn::InterleaveLower(d8, bytes[i], bytes[i + 8]);
+      shuffled[2 * i + 1] = hn::InterleaveUpper(d8, bytes[i], bytes[i + 8]);
+    }
+    for (std::size_t i = 0; i < 16; ++i) bytes[i] = shuffled[i];
+  }
+  for (std::size_t i = 0; i < 16; ++i) hn::StoreU(bytes[i], d8, columns + i * 16);
+#endif
+}
+
+void arrange_byte_row_target(const TensorLayout& layout, const std::byte* observations, std::size_t batch,
+                             std::size_t channel, std::size_t row, std::uint8_t* tensor) {
+  static constexpr std::uint8_t kZeros[16] = {};
   const std::size_t plane = layout.height * layout.width;
-  HWY_ALIGN std::uint8_t pixels[kPixels * kLanes] = {};
   for (std::size_t b = 0; b < layout.blocks; ++b) {
-    const std::size_t samples = HWY_MIN(batch - HWY_MIN(batch, b * kLanes), kLanes);
-    for (std::size_t x = 0; x < layout.width; x += kPixels) {
-      const std::size_t count = HWY_MIN(kPixels, layout.width - x);
-      for (std::size_t lane = 0; lane < kLanes; ++lane) {
-        const std::size_t sample = b * kLanes + lane;
-        const auto* from = reinterpret_cast<const std::uint8_t*>(observations) +
-                           (HWY_MIN(sample, batch - 1) * layout.channels + channel) * plane + row * layout.width + x;
-        for (std::size_t i = 0; i < count; ++i) pixels[i * kLanes + lane] = lane < samples ? from[i] : 0;
-      }
-      float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, x);
-      for (std::size_t i = 0; i < count * kLanes; i += kVectorWidth) {
-        const auto bytes = hn::LoadU(d8, pixels + i);
-        hn::Store(hn::Div(hn::ConvertTo(d, hn::PromoteTo(d32, bytes)), scale), d, to + i);
-      }
+    const std::uint8_t* rows[kLanes];
+    for (std::size_t lane = 0; lane < kLanes; ++lane) {
+      const std::size_t sample = b * kLanes + lane;
+      rows[lane] = sample >= batch ? nullptr
+                                   : reinterpret_cast<const std::uint8_t*>(observations) +
+                                         (sample * layout.channels + channel) * plane + row * layout.width;
+    }
+    std::uint8_t* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, 0);
+    std::size_t x = 0;
+    while (x + 16 <= layout.width) {
+      const std::uint8_t* parts[16];
+      for (std::size_t lane = 0; lane < kLanes; ++lane) parts[lane] = rows[lane] != nullptr ? rows[lane] + x : kZeros;
+      transpose_16x16(parts, to + x * kLanes);
+      if (x + 16 == layout.width) break;
+      x = HWY_MIN(x + 16, layout.width - 16);  // the last step overlaps the one before
+    }
+    if (layout.width >= 16) continue;
+    for (; x < layout.width; ++x) {
+      for (std::size_t lane = 0; lane < kLanes; ++lane)
+        to[x * kLanes + lane] = rows[lane] != nullptr ? rows[lane][x] : 0;
     }
   }
 }
@@ -192,7 +213,7 @@ HWY_EXPORT(relu_backward_target);
 HWY_EXPORT(copy_or_add_target);
 HWY_EXPORT(max_pool_forward_target);
 HWY_EXPORT(max_pool_backward_target);
-HWY_EXPORT(load_byte_row_target);
+HWY_EXPORT(arrange_byte_row_target);
 
 AdamStep::AdamStep(double learning_rate_, double epsilon_, std::int64_t step)
     : learning_rate(static_cast<float>(learning_rate_)),
@@ -233,9 +254,25 @@ void max_pool_backward(const TensorLayout& input_layout, const float* input, con
   (input_layout, input, output_gradient_layout, output_gradient, input_gradient_layout, input_gradient);
 }
 
+void arrange_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
+                      std::size_t channel, std::size_t row, std::uint8_t* tensor) {
+  HWY_DYNAMIC_DISPATCH(arrange_byte_row_target)(layout, observations.data(), batch, channel, row, tensor);
+}
+
 void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
                    std::size_t channel, std::size_t row, float* tensor) {
-  HWY_DYNAMIC_DISPATCH(load_byte_row_target)(layout, observations.data(), batch, channel, row, tensor);
+  const std::size_t plane = layout.height * layout.width;
+  for (std::size_t b = 0; b < layout.blocks; ++b) {
+    float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, 0);
+    for (std::size_t lane = 0; lane < layout.lanes; ++lane) {
+      const std::size_t sample = b * layout.lanes + lane;
+      const std::size_t at = (sample * layout.channels + channel) * plane + row * layout.width;
+      for (std::size_t x = 0; x < layout.width; ++x) {
+        to[x * layout.lanes + lane] =
+            sample < batch ? static_cast<float>(std::to_integer<int>(observations[at + x])) / 255.0F : 0.0F;
+      }
+    }
+  }
 }
 
 void load_float_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,

@@ -40,8 +40,10 @@ void max_pool_forward(const TensorLayout& input_layout, const float* input, cons
 void max_pool_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
                        const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient);
 
-// Observations [B][C][H*W] of bytes (divided by 255) or floats -> one channel row of the batch-innermost tensor: rows
-// `row` of channel `channel`, all blocks. Lanes past B are zero.
+// Observations [B][C][H*W] of bytes or floats -> one channel row of the batch-innermost tensor: row `row` of channel
+// `channel`, all blocks. Lanes past B are zero. Bytes stay bytes (byte_input.h) or are divided by 255.
+void arrange_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
+                      std::size_t channel, std::size_t row, std::uint8_t* tensor);
 void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
                    std::size_t channel, std::size_t row, float* tensor);
 void load_float_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,

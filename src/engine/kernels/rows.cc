@@ -2,6 +2,7 @@
 // inputs.
 #include "engine/kernels/rows.h"
 
+#include "engine/kernels/byte_input.h"
 #include "engine/tensor_layout.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -42,7 +43,7 @@ HWY_INLINE Epilogue epilogue_of(const PixelRow& row, const OutputRows& rows, std
                                       : nullptr};
 }
 
-template <std::size_t kPixels>
+template <typename Element, std::size_t kPixels>
 HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
                              Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
@@ -57,7 +58,8 @@ HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::s
     }
     return;
   }
-  const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
+  const bool biased = rows.biases != nullptr && sizeof(Element) != 1;  // sums of bytes are scaled first
+  const Vector bias = biased ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
     EAUDEQN_UNROLL
@@ -65,11 +67,20 @@ HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::s
   }
 }
 
-template <std::size_t kPixels>
+template <typename Element, std::size_t kPixels>
 HWY_INLINE void finish_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
                               Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
   const Epilogue at = epilogue_of(row, rows, number, pixel);
+  if (sizeof(Element) == 1 && rows.last) {
+    const Vector scale = hn::Set(d, kByteScale);
+    const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
+    EAUDEQN_UNROLL
+    for (std::size_t p = 0; p < kPixels; ++p) {
+      EAUDEQN_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) sums[p][v] = hn::MulAdd(sums[p][v], scale, bias);
+    }
+  }
   if (at.residual != nullptr) {
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
@@ -113,18 +124,27 @@ HWY_INLINE Distance step_of(const PixelRow& row) {
   return kStep != 0 ? kStep : row.input_step;
 }
 
+// Inputs that are floats, and inputs that are bytes.
+HWY_INLINE const float* input_of(const PixelRow& row, const float*) { return row.input; }
+HWY_INLINE const std::uint8_t* input_of(const PixelRow& row, const std::uint8_t*) { return row.bytes; }
+HWY_INLINE Vector load_input(const float* at) { return hn::Load(Tag(), at); }
+HWY_INLINE Vector load_input(const std::uint8_t* at) {
+  const hn::Rebind<std::uint8_t, Tag> d8;
+  const hn::Rebind<std::int32_t, Tag> d32;
+  return hn::ConvertTo(Tag(), hn::PromoteTo(d32, hn::LoadU(d8, at)));
+}
+
 // One weight meets kPixels pixels.
-template <std::size_t kPixels>
-HWY_INLINE void multiply_add(float weight, const float* HWY_RESTRICT source, Distance step,
+template <typename Element, std::size_t kPixels>
+HWY_INLINE void multiply_add(float weight, const Element* HWY_RESTRICT source, Distance step,
                              Vector (&sums)[kPixels][kVectors]) {
-  const Tag d;
-  const Vector broadcast = hn::Set(d, weight);
+  const Vector broadcast = hn::Set(Tag(), weight);
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) {
-      sums[p][v] =
-          hn::MulAdd(broadcast, hn::Load(d, source + static_cast<Distance>(p) * step + v * kVectorWidth), sums[p][v]);
+      const Vector loaded = load_input(source + static_cast<Distance>(p) * step + v * kVectorWidth);
+      sums[p][v] = hn::MulAdd(broadcast, loaded, sums[p][v]);
     }
   }
 }
@@ -141,26 +161,28 @@ HWY_INLINE Entries entries_of(const SparseWeights& weights, std::size_t row) {
 }
 
 // kPixels pixels of every row: the inputs under the tile stay in the first-level cache while the rows pass over them.
-template <Distance kStep, std::size_t kPixels>
+template <typename Element, Distance kStep, std::size_t kPixels>
 void sparse_tile(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
-  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * row.input_step;
+  const Element* HWY_RESTRICT input =
+      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * row.input_step;
   const Distance step = step_of<kStep>(row);
   for (std::size_t r = 0; r < rows.rows; ++r) {
     const Entries entries = entries_of(weights, r);
     Vector sums[kPixels][kVectors];
-    start_pixels(row, rows, r, pixel, sums);
+    start_pixels<Element>(row, rows, r, pixel, sums);
     for (std::size_t i = 0; i < entries.count; ++i) {
-      const float* source = whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
+      const Element* source = whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
       multiply_add(entries.values[i], source, step, sums);
     }
-    finish_pixels(row, rows, r, pixel, sums);
+    finish_pixels<Element>(row, rows, r, pixel, sums);
   }
 }
 
 // One or two pixels leave most accumulators free and the multiply-adds waiting for each other: two rows go together.
-template <Distance kStep, std::size_t kPixels>
+template <typename Element, Distance kStep, std::size_t kPixels>
 void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
-  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * row.input_step;
+  const Element* HWY_RESTRICT input =
+      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * row.input_step;
   const Distance step = step_of<kStep>(row);
   const auto source = [&](const Entries& entries, std::size_t i) {
     return whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
@@ -171,8 +193,8 @@ void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const 
     const Entries b = entries_of(weights, r + 1);
     Vector sums_a[kPixels][kVectors];
     Vector sums_b[kPixels][kVectors];
-    start_pixels(row, rows, r, pixel, sums_a);
-    start_pixels(row, rows, r + 1, pixel, sums_b);
+    start_pixels<Element>(row, rows, r, pixel, sums_a);
+    start_pixels<Element>(row, rows, r + 1, pixel, sums_b);
     const std::size_t common = HWY_MIN(a.count, b.count);
     for (std::size_t i = 0; i < common; ++i) {
       multiply_add(a.values[i], source(a, i), step, sums_a);
@@ -180,110 +202,124 @@ void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const 
     }
     for (std::size_t i = common; i < a.count; ++i) multiply_add(a.values[i], source(a, i), step, sums_a);
     for (std::size_t i = common; i < b.count; ++i) multiply_add(b.values[i], source(b, i), step, sums_b);
-    finish_pixels(row, rows, r, pixel, sums_a);
-    finish_pixels(row, rows, r + 1, pixel, sums_b);
+    finish_pixels<Element>(row, rows, r, pixel, sums_a);
+    finish_pixels<Element>(row, rows, r + 1, pixel, sums_b);
   }
   if (r == rows.rows) return;
   Vector sums[kPixels][kVectors];
   const Entries last = entries_of(weights, r);
-  start_pixels(row, rows, r, pixel, sums);
+  start_pixels<Element>(row, rows, r, pixel, sums);
   for (std::size_t i = 0; i < last.count; ++i) multiply_add(last.values[i], source(last, i), step, sums);
-  finish_pixels(row, rows, r, pixel, sums);
+  finish_pixels<Element>(row, rows, r, pixel, sums);
 }
 
 // The last pixels % kTilePixels pixels of a row, as one tile of at most kPixels.
-template <Distance kStep, std::size_t kPixels>
+template <typename Element, Distance kStep, std::size_t kPixels>
 void sparse_remainder(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
   if constexpr (kPixels > 0) {
     if (row.pixels - pixel < kPixels) {
-      sparse_remainder<kStep, kPixels - 1>(weights, row, rows, pixel);
+      sparse_remainder<Element, kStep, kPixels - 1>(weights, row, rows, pixel);
     } else if constexpr (kPixels <= 2) {
-      sparse_tile_pairs<kStep, kPixels>(weights, row, rows, pixel);
+      sparse_tile_pairs<Element, kStep, kPixels>(weights, row, rows, pixel);
     } else {
-      sparse_tile<kStep, kPixels>(weights, row, rows, pixel);
+      sparse_tile<Element, kStep, kPixels>(weights, row, rows, pixel);
     }
   }
 }
 
-template <Distance kStep>
+template <typename Element, Distance kStep>
 void sparse_rows_with_step(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
   std::size_t pixel = 0;
   for (; pixel + kTilePixels <= row.pixels; pixel += kTilePixels) {
-    sparse_tile<kStep, kTilePixels>(weights, row, rows, pixel);
+    sparse_tile<Element, kStep, kTilePixels>(weights, row, rows, pixel);
   }
-  sparse_remainder<kStep, kTilePixels - 1>(weights, row, rows, pixel);
+  sparse_remainder<Element, kStep, kTilePixels - 1>(weights, row, rows, pixel);
+}
+
+template <typename Element>
+void sparse_rows_of(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  switch (row.input_step) {
+    case Distance{kLanes}:
+      return sparse_rows_with_step<Element, Distance{kLanes}>(weights, row, rows);
+    case Distance{2 * kLanes}:
+      return sparse_rows_with_step<Element, Distance{2 * kLanes}>(weights, row, rows);
+    case Distance{4 * kLanes}:
+      return sparse_rows_with_step<Element, Distance{4 * kLanes}>(weights, row, rows);
+    default:
+      return sparse_rows_with_step<Element, 0>(weights, row, rows);
+  }
 }
 
 void sparse_rows_target(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
-  switch (row.input_step) {
-    case Distance{kLanes}:
-      return sparse_rows_with_step<Distance{kLanes}>(weights, row, rows);
-    case Distance{2 * kLanes}:
-      return sparse_rows_with_step<Distance{2 * kLanes}>(weights, row, rows);
-    case Distance{4 * kLanes}:
-      return sparse_rows_with_step<Distance{4 * kLanes}>(weights, row, rows);
-    default:
-      return sparse_rows_with_step<0>(weights, row, rows);
-  }
+  if (row.bytes != nullptr) return sparse_rows_of<std::uint8_t>(weights, row, rows);
+  sparse_rows_of<float>(weights, row, rows);
 }
 
 // kRows x kPixels accumulators of a pixel each: each input vector serves kRows weights, each weight kPixels pixels.
-template <std::size_t kRows, std::size_t kPixels>
+template <typename Element, std::size_t kRows, std::size_t kPixels>
 HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows,
                            std::size_t first_row, std::size_t pixel) {
-  const Tag d;
   Vector sums[kRows][kPixels][kVectors];
   const float* HWY_RESTRICT sources[kRows];
   const Distance step = row.input_step;
   EAUDEQN_UNROLL
   for (std::size_t r = 0; r < kRows; ++r) {
     sources[r] = weights.weights + static_cast<Distance>(first_row + r) * weights.pitch;
-    start_pixels(row, rows, first_row + r, pixel, sums[r]);
+    start_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
   }
-  const float* HWY_RESTRICT input = row.input + static_cast<Distance>(pixel) * step;
+  const Element* HWY_RESTRICT input =
+      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * step;
   Distance at = 0;
   for (std::size_t i = 0; i < weights.count; ++i, at += weights.step) {
-    const float* HWY_RESTRICT source =
+    const Element* HWY_RESTRICT source =
         whole_address(input + static_cast<Distance>(weights.offsets[i]) * Distance{kLanes});
     // Weights first, inputs one at a time: 12 + 3 + 1 registers; the other way round one sum would be spilled.
     Vector weight[kRows];
     EAUDEQN_UNROLL
-    for (std::size_t r = 0; r < kRows; ++r) weight[r] = hn::Set(d, sources[r][at]);
+    for (std::size_t r = 0; r < kRows; ++r) weight[r] = hn::Set(Tag(), sources[r][at]);
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
       EAUDEQN_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) {
-        const Vector loaded = hn::Load(d, source + static_cast<Distance>(p) * step + v * kVectorWidth);
+        const Vector loaded = load_input(source + static_cast<Distance>(p) * step + v * kVectorWidth);
         EAUDEQN_UNROLL
         for (std::size_t r = 0; r < kRows; ++r) sums[r][p][v] = hn::MulAdd(weight[r], loaded, sums[r][p][v]);
       }
     }
   }
   EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < kRows; ++r) finish_pixels(row, rows, first_row + r, pixel, sums[r]);
+  for (std::size_t r = 0; r < kRows; ++r) finish_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
 }
 
 // All rows of kPixels pixels: the input window stays in the first-level cache while the rows pass over it.
-template <std::size_t kRows, std::size_t kPixels>
+template <typename Element, std::size_t kRows, std::size_t kPixels>
 void dense_pixels(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
   std::size_t r = 0;
-  for (; r + kRows <= rows.rows; r += kRows) dense_tile<kRows, kPixels>(weights, row, rows, r, pixel);
+  for (; r + kRows <= rows.rows; r += kRows) dense_tile<Element, kRows, kPixels>(weights, row, rows, r, pixel);
   if constexpr (kRows > 2) {
-    for (; r + 2 <= rows.rows; r += 2) dense_tile<2, kPixels>(weights, row, rows, r, pixel);
+    for (; r + 2 <= rows.rows; r += 2) dense_tile<Element, 2, kPixels>(weights, row, rows, r, pixel);
   }
-  for (; r < rows.rows; ++r) dense_tile<1, kPixels>(weights, row, rows, r, pixel);
+  for (; r < rows.rows; ++r) dense_tile<Element, 1, kPixels>(weights, row, rows, r, pixel);
 }
 
-void dense_rows_target(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+template <typename Element>
+void dense_rows_of(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
   constexpr std::size_t kPlanes = HWY_MAX(kAccumulators / kVectors, std::size_t{1});  // (row, pixel) pairs in registers
   constexpr std::size_t kRows = kPlanes >= 24 ? 6 : 3;
   constexpr std::size_t kPixels = HWY_MAX(kPlanes / kRows, std::size_t{1});
   std::size_t pixel = 0;
-  for (; pixel + kPixels <= row.pixels; pixel += kPixels) dense_pixels<kRows, kPixels>(weights, row, rows, pixel);
+  for (; pixel + kPixels <= row.pixels; pixel += kPixels)
+    dense_pixels<Element, kRows, kPixels>(weights, row, rows, pixel);
   if constexpr (kPixels > 2) {
-    for (; pixel + 2 <= row.pixels; pixel += 2) dense_pixels<12, 2>(weights, row, rows, pixel);
+    for (; pixel + 2 <= row.pixels; pixel += 2) dense_pixels<Element, 12, 2>(weights, row, rows, pixel);
   }
-  for (; pixel < row.pixels; ++pixel) dense_pixels<HWY_MIN(kPlanes, std::size_t{12}), 1>(weights, row, rows, pixel);
+  for (; pixel < row.pixels; ++pixel)
+    dense_pixels<Element, HWY_MIN(kPlanes, std::size_t{12}), 1>(weights, row, rows, pixel);
+}
+
+void dense_rows_target(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows) {
+  if (row.bytes != nullptr) return dense_rows_of<std::uint8_t>(weights, row, rows);
+  dense_rows_of<float>(weights, row, rows);
 }
 
 }  // namespace eaudeqn::HWY_NAMESPACE
@@ -318,6 +354,7 @@ void dense_rows_in_segments(const DenseWeights& weights, const PixelRow& row, co
 OutputRows part_of(const OutputRows& rows, bool first, bool last) {
   OutputRows part = rows;
   part.accumulate = rows.accumulate || !first;
+  part.last = rows.last && last;
   if (!last) {
     part.relu = false;
     part.residual = nullptr;

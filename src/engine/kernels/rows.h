@@ -18,6 +18,7 @@ namespace eaudeqn {
 // output + p * output_step. Steps are in floats.
 struct PixelRow {
   const float* input = nullptr;
+  const std::uint8_t* bytes = nullptr;  // instead of `input`: the elements are bytes, see byte_input.h
   std::ptrdiff_t input_step = 0;
   float* output = nullptr;
   std::ptrdiff_t output_step = 0;
@@ -31,6 +32,7 @@ struct OutputRows {
   std::ptrdiff_t output_pitch = 0;
   const float* biases = nullptr;    // [rows] the sums start here (nullptr: at 0) ...
   bool accumulate = false;          // ... or, if set, from what the output holds
+  bool last = true;                 // no more weights will follow: sums of bytes become sum x kByteScale + bias
   const float* residual = nullptr;  // added after the sum
   std::ptrdiff_t residual_step = 0, residual_pitch = 0;
   bool relu = false;                   // then max(0, .)

@@ -1,6 +1,7 @@
 // See weight_gradient.h.
 #include "engine/kernels/weight_gradient.h"
 
+#include "engine/kernels/byte_input.h"
 #include "engine/tensor_layout.h"
 
 #undef HWY_TARGET_INCLUDE
@@ -70,12 +71,22 @@ HWY_INLINE void reduce_eight(const Vector8* eights, float* HWY_RESTRICT out) {
 }
 #endif
 
+// Inputs that are floats, and inputs that are bytes.
+HWY_INLINE const float* input_of(const GradientPlanes& planes, const float*) { return planes.input; }
+HWY_INLINE const std::uint8_t* input_of(const GradientPlanes& planes, const std::uint8_t*) { return planes.bytes; }
+HWY_INLINE Vector load_input(const float* at) { return hn::Load(Tag(), at); }
+HWY_INLINE Vector load_input(const std::uint8_t* at) {
+  const hn::Rebind<std::uint8_t, Tag> d8;
+  const hn::Rebind<std::int32_t, Tag> d32;
+  return hn::ConvertTo(Tag(), hn::PromoteTo(d32, hn::LoadU(d8, at)));
+}
+
 // A tile of kPixels output-gradient pixels in registers meets every weight of one channel. kStep: the input step where
 // it is that of stride 1, 2 or 4 (a constant costs no instruction), else 0.
-template <Distance kStep, std::size_t kPixels>
-HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradient_step, const float* HWY_RESTRICT input,
-                            Distance any_step, const std::int32_t* HWY_RESTRICT offsets, std::size_t count,
-                            float* HWY_RESTRICT scratch) {
+template <typename Element, Distance kStep, std::size_t kPixels>
+HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradient_step,
+                            const Element* HWY_RESTRICT input, Distance any_step,
+                            const std::int32_t* HWY_RESTRICT offsets, std::size_t count, float* HWY_RESTRICT scratch) {
   const Tag d;
   const Distance input_step = kStep != 0 ? kStep : any_step;
   Vector tile[kPixels][kSums];
@@ -87,7 +98,7 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
     }
   }
   for (std::size_t i = 0; i < count; ++i) {
-    const float* HWY_RESTRICT source = whole_address(input + offsets[i] * Distance{kLanes});
+    const Element* HWY_RESTRICT source = whole_address(input + offsets[i] * Distance{kLanes});
     Vector sums[kSums];
     EAUDEQN_UNROLL
     for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Load(d, scratch + i * kLanes + s * kVectorWidth);
@@ -95,8 +106,8 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
     for (std::size_t p = 0; p < kPixels; ++p) {
       EAUDEQN_UNROLL
       for (std::size_t s = 0; s < kSums; ++s) {
-        const float* at = source + static_cast<Distance>(p) * input_step + s * kVectorWidth;
-        sums[s] = hn::MulAdd(tile[p][s], hn::Load(d, at), sums[s]);
+        const Element* at = source + static_cast<Distance>(p) * input_step + s * kVectorWidth;
+        sums[s] = hn::MulAdd(tile[p][s], load_input(at), sums[s]);
       }
     }
     EAUDEQN_UNROLL
@@ -104,6 +115,7 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
   }
 }
 
+template <typename Element>
 void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
   std::size_t i = 0;
 #if HWY_MAX_BYTES >= 32
@@ -119,6 +131,9 @@ void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
   }
 #endif
   for (; i < count; ++i) gradient[i] = reduce_one(scratch + i * 16);
+  if constexpr (sizeof(Element) == 1) {
+    for (i = 0; i < count; ++i) gradient[i] *= kByteScale;
+  }
 }
 
 // Rows of one or two pixels (dense layers and batches up to 32): sums never leave registers.
@@ -187,7 +202,7 @@ void few_pixels(const GradientPlanes& planes, const float* gradient_row, const s
 }
 
 HWY_INLINE bool is_short_row(const GradientPlanes& planes) {
-  return planes.height == 1 && planes.width <= 2 && planes.blocks == 1;
+  return planes.bytes == nullptr && planes.height == 1 && planes.width <= 2 && planes.blocks == 1;
 }
 void short_row(const GradientPlanes& planes, std::size_t channel, const std::int32_t* offsets, std::size_t count,
                float* gradient) {
@@ -206,43 +221,44 @@ struct Piece {
 };
 
 // kPixels pixels of a row from pixel x on, all pieces: the inputs under the tile stay in the first-level cache.
-template <Distance kStep, std::size_t kPixels>
+template <typename Element, Distance kStep, std::size_t kPixels>
 void sum_tile(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
-              const float* gradient_row, const float* input_row, std::size_t x) {
-  const float* input = input_row + static_cast<Distance>(x) * planes.input_step;
+              const float* gradient_row, const Element* input_row, std::size_t x) {
+  const Element* input = input_row + static_cast<Distance>(x) * planes.input_step;
   const float* gradient = gradient_row + static_cast<Distance>(x) * planes.gradient_step;
   for (std::size_t i = 0; i < count; ++i) {
     const Piece& piece = pieces[i];
-    sparse_tile<kStep, kPixels>(gradient + static_cast<Distance>(piece.channel) * planes.gradient_channel_pitch,
-                                planes.gradient_step, input, planes.input_step, offsets + piece.begin, piece.count,
-                                piece.sums);
+    sparse_tile<Element, kStep, kPixels>(
+        gradient + static_cast<Distance>(piece.channel) * planes.gradient_channel_pitch, planes.gradient_step, input,
+        planes.input_step, offsets + piece.begin, piece.count, piece.sums);
   }
 }
 
 // The last width % kTilePixels pixels of a row, as one tile of at most kPixels.
-template <Distance kStep, std::size_t kPixels>
+template <typename Element, Distance kStep, std::size_t kPixels>
 void sum_remainder(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
-                   const float* gradient_row, const float* input_row, std::size_t x) {
+                   const float* gradient_row, const Element* input_row, std::size_t x) {
   if constexpr (kPixels > 0) {
     if (planes.width - x == kPixels) {
-      sum_tile<kStep, kPixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
+      sum_tile<Element, kStep, kPixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
     } else {
-      sum_remainder<kStep, kPixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
+      sum_remainder<Element, kStep, kPixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
     }
   }
 }
 
-template <Distance kStep>
+template <typename Element, Distance kStep>
 void sum_row(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
-             const float* gradient_row, const float* input_row) {
+             const float* gradient_row, const Element* input_row) {
   std::size_t x = 0;
   for (; x + kTilePixels <= planes.width; x += kTilePixels) {
-    sum_tile<kStep, kTilePixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
+    sum_tile<Element, kStep, kTilePixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
   }
-  sum_remainder<kStep, kTilePixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
+  sum_remainder<Element, kStep, kTilePixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
 }
 
 // The sums of all pieces fit the scratch.
+template <typename Element>
 void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
                 float* gradient) {
   for (std::size_t p = 0; p < count; ++p) {
@@ -250,32 +266,34 @@ void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t c
   }
   for (std::size_t b = 0; b < planes.blocks; ++b) {
     for (std::size_t y = 0; y < planes.height; ++y) {
-      const float* input = planes.input + static_cast<Distance>(b) * planes.input_block_pitch +
-                           static_cast<Distance>(y) * planes.input_row_pitch;
+      const Element* input = input_of(planes, static_cast<const Element*>(nullptr)) +
+                             static_cast<Distance>(b) * planes.input_block_pitch +
+                             static_cast<Distance>(y) * planes.input_row_pitch;
       const float* row = planes.output_gradient + static_cast<Distance>(b) * planes.gradient_block_pitch +
                          static_cast<Distance>(y) * planes.gradient_row_pitch;
       switch (planes.input_step) {
         case Distance{kLanes}:
-          sum_row<Distance{kLanes}>(planes, pieces, count, offsets, row, input);
+          sum_row<Element, Distance{kLanes}>(planes, pieces, count, offsets, row, input);
           break;
         case Distance{2 * kLanes}:
-          sum_row<Distance{2 * kLanes}>(planes, pieces, count, offsets, row, input);
+          sum_row<Element, Distance{2 * kLanes}>(planes, pieces, count, offsets, row, input);
           break;
         case Distance{4 * kLanes}:
-          sum_row<Distance{4 * kLanes}>(planes, pieces, count, offsets, row, input);
+          sum_row<Element, Distance{4 * kLanes}>(planes, pieces, count, offsets, row, input);
           break;
         default:
-          sum_row<0>(planes, pieces, count, offsets, row, input);
+          sum_row<Element, 0>(planes, pieces, count, offsets, row, input);
       }
     }
   }
   for (std::size_t p = 0; p < count; ++p) {
-    reduce_scratch(pieces[p].sums, pieces[p].count, gradient + pieces[p].begin);
+    reduce_scratch<Element>(pieces[p].sums, pieces[p].count, gradient + pieces[p].begin);
   }
 }
 
-void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
-                                   const std::int32_t* offsets, float* scratch, float* gradient) {
+template <typename Element>
+void sparse_weight_gradient_of(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                               const std::int32_t* offsets, float* scratch, float* gradient) {
   constexpr std::size_t kPieces = 64;
   Piece pieces[kPieces];
   std::size_t used = 0;
@@ -293,97 +311,102 @@ void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t cha
       begin += count;
       summed += count;
       if (used < kPieces && summed < kSparseScratch / kLanes) continue;
-      sum_pieces(planes, pieces, used, offsets, gradient);
+      sum_pieces<Element>(planes, pieces, used, offsets, gradient);
       used = 0;
       summed = 0;
     }
   }
-  sum_pieces(planes, pieces, used, offsets, gradient);
+  sum_pieces<Element>(planes, pieces, used, offsets, gradient);
+}
+
+void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                                   const std::int32_t* offsets, float* scratch, float* gradient) {
+  if (planes.bytes != nullptr) {
+    sparse_weight_gradient_of<std::uint8_t>(planes, channels, starts, offsets, scratch, gradient);
+  } else {
+    sparse_weight_gradient_of<float>(planes, channels, starts, offsets, scratch, gradient);
+  }
 }
 
 // Some rows of output pixels of one block, and the input rows they meet.
+template <typename Element>
 struct PixelRows {
   const float* gradient;  // channel 0
-  const float* input;     // offset 0
+  const Element* input;   // offset 0
   std::size_t rows;
   bool first;  // sums start at zero
 };
 
 // kChannels x kWeights dot products at once over some rows: each loaded gradient serves kWeights, each input kChannels.
 // The sums come from and go to scratch: weight w of channel c at (c * scratch_pitch + w) * 16.
-template <std::size_t kChannels, std::size_t kWeights>
-HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows& part, const std::int32_t* offsets,
+template <typename Element, std::size_t kChannels, std::size_t kWeights>
+HWY_INLINE void dense_block(const GradientPlanes& planes, const PixelRows<Element>& part, const std::int32_t* offsets,
                             float* HWY_RESTRICT scratch, std::size_t scratch_pitch) {
   const Tag d;
-  Vector sums[kChannels][kWeights][kSums];
-  EAUDEQN_UNROLL
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    EAUDEQN_UNROLL
-    for (std::size_t w = 0; w < kWeights; ++w) {
-      EAUDEQN_UNROLL
-      for (std::size_t s = 0; s < kSums; ++s) {
-        sums[c][w][s] =
-            part.first ? hn::Zero(d) : hn::Load(d, scratch + (c * scratch_pitch + w) * 16 + s * kVectorWidth);
-      }
-    }
-  }
-  for (std::size_t y = 0; y < part.rows; ++y) {
-    const float* sources[kWeights];
-    EAUDEQN_UNROLL
-    for (std::size_t w = 0; w < kWeights; ++w) {
-      sources[w] = part.input + static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch + offsets[w] * Distance{kLanes};
-    }
-    const float* gradients[kChannels];
+  // One vector of the lanes after the other: more channels and weights fit the registers, which saves loads.
+  for (std::size_t lane = 0; lane < kLanes; lane += kVectorWidth) {
+    Vector sums[kChannels][kWeights];
     EAUDEQN_UNROLL
     for (std::size_t c = 0; c < kChannels; ++c) {
-      gradients[c] = part.gradient + static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch +
-                     static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-    }
-    std::ptrdiff_t input_at = 0;
-    std::ptrdiff_t gradient_at = 0;
-    for (std::size_t x = 0; x < planes.width; ++x) {
       EAUDEQN_UNROLL
-      for (std::size_t s = 0; s < kSums; ++s) {
+      for (std::size_t w = 0; w < kWeights; ++w) {
+        sums[c][w] = part.first ? hn::Zero(d) : hn::Load(d, scratch + (c * scratch_pitch + w) * kLanes + lane);
+      }
+    }
+    for (std::size_t y = 0; y < part.rows; ++y) {
+      const Element* sources[kWeights];
+      EAUDEQN_UNROLL
+      for (std::size_t w = 0; w < kWeights; ++w) {
+        sources[w] =
+            part.input + static_cast<Distance>(y) * planes.input_row_pitch + offsets[w] * Distance{kLanes} + lane;
+      }
+      const float* gradients[kChannels];
+      EAUDEQN_UNROLL
+      for (std::size_t c = 0; c < kChannels; ++c) {
+        gradients[c] = part.gradient + static_cast<Distance>(y) * planes.gradient_row_pitch +
+                       static_cast<Distance>(c) * planes.gradient_channel_pitch + lane;
+      }
+      Distance input_at = 0;
+      Distance gradient_at = 0;
+      for (std::size_t x = 0; x < planes.width; ++x) {
         Vector loaded[kWeights];
         EAUDEQN_UNROLL
-        for (std::size_t w = 0; w < kWeights; ++w) loaded[w] = hn::Load(d, sources[w] + input_at + s * kVectorWidth);
+        for (std::size_t w = 0; w < kWeights; ++w) loaded[w] = load_input(sources[w] + input_at);
         EAUDEQN_UNROLL
         for (std::size_t c = 0; c < kChannels; ++c) {
-          const Vector g = hn::Load(d, gradients[c] + gradient_at + s * kVectorWidth);
+          const Vector g = hn::Load(d, gradients[c] + gradient_at);
           EAUDEQN_UNROLL
-          for (std::size_t w = 0; w < kWeights; ++w) sums[c][w][s] = hn::MulAdd(g, loaded[w], sums[c][w][s]);
+          for (std::size_t w = 0; w < kWeights; ++w) sums[c][w] = hn::MulAdd(g, loaded[w], sums[c][w]);
         }
+        input_at += planes.input_step;
+        gradient_at += planes.gradient_step;
       }
-      input_at += planes.input_step;
-      gradient_at += planes.gradient_step;
     }
-  }
-  EAUDEQN_UNROLL
-  for (std::size_t c = 0; c < kChannels; ++c) {
     EAUDEQN_UNROLL
-    for (std::size_t w = 0; w < kWeights; ++w) {
+    for (std::size_t c = 0; c < kChannels; ++c) {
       EAUDEQN_UNROLL
-      for (std::size_t s = 0; s < kSums; ++s) {
-        hn::Store(sums[c][w][s], d, scratch + (c * scratch_pitch + w) * 16 + s * kVectorWidth);
+      for (std::size_t w = 0; w < kWeights; ++w) {
+        hn::Store(sums[c][w], d, scratch + (c * scratch_pitch + w) * kLanes + lane);
       }
     }
   }
 }
 
-template <std::size_t kChannels>
-void dense_channels(const GradientPlanes& planes, const PixelRows& part, const std::int32_t* offsets,
+template <typename Element, std::size_t kChannels>
+void dense_channels(const GradientPlanes& planes, const PixelRows<Element>& part, const std::int32_t* offsets,
                     std::size_t weights, float* scratch) {
-  constexpr std::size_t kWeights = kManyRegisters ? 4 : 3;
+  constexpr std::size_t kWeights = kManyRegisters ? 6 : 3;
   std::size_t i = 0;
   for (; i + kWeights <= weights; i += kWeights) {
-    dense_block<kChannels, kWeights>(planes, part, offsets + i, scratch + i * 16, weights);
+    dense_block<Element, kChannels, kWeights>(planes, part, offsets + i, scratch + i * 16, weights);
   }
-  for (; i < weights; ++i) dense_block<kChannels, 1>(planes, part, offsets + i, scratch + i * 16, weights);
+  for (; i < weights; ++i) dense_block<Element, kChannels, 1>(planes, part, offsets + i, scratch + i * 16, weights);
 }
 
-void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
-                                  std::size_t weights, float* scratch, float* gradient) {
-  constexpr std::size_t kChannels = kManyRegisters ? 4 : (kSums > 2 ? 1 : 2);
+template <typename Element>
+void dense_weight_gradient_of(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
+                              std::size_t weights, float* scratch, float* gradient) {
+  constexpr std::size_t kChannels = 4;
   // As many rows at a time as leave room in the first-level cache for the inputs beside the gradients of kChannels.
   const std::size_t cached = HWY_MAX(kCachedGradients / (kChannels * planes.width * kLanes), std::size_t{1});
   for (std::size_t b = 0; b < planes.blocks; ++b) {
@@ -391,23 +414,33 @@ void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t chan
       const float* gradient_rows = planes.output_gradient +
                                    static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
                                    static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
-      PixelRows part{nullptr,
-                     planes.input + static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
-                         static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch,
-                     HWY_MIN(cached, planes.height - y), b == 0 && y == 0};
+      PixelRows<Element> part{nullptr,
+                              input_of(planes, static_cast<const Element*>(nullptr)) +
+                                  static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
+                                  static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch,
+                              HWY_MIN(cached, planes.height - y), b == 0 && y == 0};
       std::size_t c = 0;
       for (; c + kChannels <= channels; c += kChannels) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<kChannels>(planes, part, offsets, weights, scratch + c * weights * 16);
+        dense_channels<Element, kChannels>(planes, part, offsets, weights, scratch + c * weights * 16);
       }
       for (; c < channels; ++c) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
-        dense_channels<1>(planes, part, offsets, weights, scratch + c * weights * 16);
+        dense_channels<Element, 1>(planes, part, offsets, weights, scratch + c * weights * 16);
       }
     }
   }
   for (std::size_t c = 0; c < channels; ++c) {
-    reduce_scratch(scratch + c * weights * 16, weights, gradient + c * weights);
+    reduce_scratch<Element>(scratch + c * weights * 16, weights, gradient + c * weights);
+  }
+}
+
+void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
+                                  std::size_t weights, float* scratch, float* gradient) {
+  if (planes.bytes != nullptr) {
+    dense_weight_gradient_of<std::uint8_t>(planes, channels, offsets, weights, scratch, gradient);
+  } else {
+    dense_weight_gradient_of<float>(planes, channels, offsets, weights, scratch, gradient);
   }
 }
 

@@ -16,6 +16,7 @@ struct GradientPlanes {
   const float* output_gradient = nullptr;  // channel 0 of the range, pixel (0, 0), block 0
   std::ptrdiff_t gradient_channel_pitch = 0, gradient_row_pitch = 0, gradient_step = 0, gradient_block_pitch = 0;
   const float* input = nullptr;
+  const std::uint8_t* bytes = nullptr;  // instead of `input`: the elements are bytes, see byte_input.h
   std::ptrdiff_t input_row_pitch = 0, input_step = 0,
                  input_block_pitch = 0;  // row pitch: of output rows (stride included)
   std::size_t height = 0, width = 0, blocks = 0;
