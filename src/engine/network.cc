@@ -2,6 +2,7 @@
 #include "engine/network.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -13,6 +14,11 @@ namespace {
 // Below these densities the compact form is faster (measured: docs/performance.md).
 constexpr double kCompactConvolutionDensity = 0.8;
 constexpr double kCompactDenseDensity = 0.5;
+
+std::uint64_t next_masks_version() {
+  static std::atomic<std::uint64_t> last{0};
+  return ++last;
+}
 
 std::size_t padded(std::size_t count) { return (count + 15) / 16 * 16; }
 
@@ -156,6 +162,7 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights) {
   const bool keep_moments = trainable_ && !layer.mask.empty();
   const Moments moments = keep_moments ? layer_moments(index) : Moments{};
   layer.mask = weights.mask;
+  layer.masks_version = next_masks_version();
   layer.active = static_cast<std::size_t>(std::count(layer.mask.begin(), layer.mask.end(), std::uint8_t{1}));
   const double density = static_cast<double>(layer.active) / static_cast<double>(layer.mask.size());
   layer.compact = density < (spec.convolution ? kCompactConvolutionDensity : kCompactDenseDensity);

@@ -35,6 +35,7 @@ struct Layer {
   bool compact = false;
   std::vector<std::uint8_t> mask;  // all entries
   std::size_t active = 0;
+  std::uint64_t masks_version = 0;       // another number after each set_layer of any network in the program, never 0
   std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, in the
                                          // order of `forward`
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16

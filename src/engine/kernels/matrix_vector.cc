@@ -1,0 +1,311 @@
+// See matrix_vector.h.
+#include "engine/kernels/matrix_vector.h"
+
+#include <algorithm>
+#include <cstring>
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/kernels/matrix_vector.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+#include <hwy/highway.h>
+
+#include "engine/kernels/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eaudeqn::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::CappedTag<float, 8>;
+using Vector = hn::Vec<Tag>;
+constexpr std::size_t kWidth = hn::MaxLanes(Tag());
+using Single = hn::CappedTag<float, 1>;
+
+#if HWY_TARGET != HWY_SCALAR  // the baseline has no vectors
+
+using Quad = hn::CappedTag<float, 4>;  // one 128-bit block
+
+// {x[i0], x[i1], x[i2], x[i3]}, the indices in one 64-bit word: scalar loads and blends are quicker than the hardware's
+// gathers on most machines, and four indices in one load leave the load units to the inputs.
+HWY_INLINE auto pick_four(const float* HWY_RESTRICT input, const std::uint16_t* HWY_RESTRICT indices) {
+  const Quad d;
+  std::uint64_t four = 0;
+  std::memcpy(&four, indices, sizeof(four));
+  const auto a = hn::Set(d, input[four & 0xFFFF]);
+  const auto b = hn::Set(d, input[(four >> 16) & 0xFFFF]);
+  const auto c = hn::Set(d, input[(four >> 32) & 0xFFFF]);
+  const auto e = hn::Set(d, input[four >> 48]);
+  return hn::ConcatUpperLower(d, hn::OddEven(e, c), hn::OddEven(b, a));
+}
+
+// A vector of kLanes, 4 or 8.
+template <std::size_t kLanes>
+HWY_INLINE auto pick(const float* HWY_RESTRICT input, const std::uint16_t* HWY_RESTRICT indices) {
+  if constexpr (kLanes == 8) {
+    return hn::Combine(hn::CappedTag<float, kLanes>(), pick_four(input, indices + 4), pick_four(input, indices));
+  } else {
+    return pick_four(input, indices);
+  }
+}
+
+void multiply_groups_target(const GroupedMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
+  const Tag d;
+  constexpr std::size_t kVectors = kGroup / kWidth;
+  for (std::size_t g = 0; g < matrix.groups; ++g) {
+    Vector sums[kVectors];
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) sums[v] = hn::LoadU(d, outputs + g * kGroup + v * kWidth);
+    const std::size_t end = matrix.starts[g + 1];
+    for (std::size_t e = matrix.starts[g]; e < end; ++e) {
+      const float* HWY_RESTRICT values = matrix.values + e * kGroup;
+      const std::uint16_t* HWY_RESTRICT indices = matrix.indices + e * kGroup;
+      EAUDEQN_UNROLL
+      for (std::size_t v = 0; v < kVectors; ++v) {
+        sums[v] = hn::MulAdd(hn::LoadU(d, values + v * kWidth), pick<kWidth>(input, indices + v * kWidth), sums[v]);
+      }
+    }
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[v], d, outputs + g * kGroup + v * kWidth);
+  }
+}
+
+#else
+
+void multiply_groups_target(const GroupedMatrix& matrix, const float* input, float* outputs) {
+  const Single d;
+  for (std::size_t i = 0; i < matrix.groups * kGroup; ++i) {
+    auto sum = hn::Set(d, outputs[i]);
+    for (std::size_t e = matrix.starts[i / kGroup]; e < matrix.starts[i / kGroup + 1]; ++e) {
+      const std::size_t at = e * kGroup + i % kGroup;
+      sum = hn::MulAdd(hn::Set(d, matrix.values[at]), hn::Set(d, input[matrix.indices[at]]), sum);
+    }
+    outputs[i] = hn::GetLane(sum);
+  }
+}
+
+#endif
+
+using WideTag = hn::CappedTag<float, 16>;
+constexpr std::size_t kWideWidth = hn::MaxLanes(WideTag());
+
+std::size_t window_width_target() { return kWideWidth >= 8 ? kWideWidth : 0; }
+
+void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
+  const WideTag d;
+  const hn::RebindToSigned<WideTag> di;
+  const hn::Rebind<std::uint8_t, WideTag> d8;
+  for (std::size_t g = 0; g < matrix.pairs; ++g) {
+    hn::Vec<WideTag> sums[2];
+    EAUDEQN_UNROLL
+    for (std::size_t h = 0; h < 2; ++h) sums[h] = hn::LoadU(d, outputs + (2 * g + h) * kWideWidth);
+    const std::size_t end = matrix.starts[g + 1];
+    for (std::size_t e = matrix.starts[g]; e < end; ++e) {
+      EAUDEQN_UNROLL
+      for (std::size_t h = 0; h < 2; ++h) {
+        const std::size_t at = 2 * e + h;
+        const auto window = hn::LoadU(d, input + matrix.bases[at]);
+        const auto picks = hn::PromoteTo(di, hn::LoadU(d8, matrix.picks + at * kWideWidth));
+        sums[h] = hn::MulAdd(hn::LoadU(d, matrix.values + at * kWideWidth),
+                             hn::TableLookupLanes(window, hn::IndicesFromVec(d, picks)), sums[h]);
+      }
+    }
+    EAUDEQN_UNROLL
+    for (std::size_t h = 0; h < 2; ++h) hn::StoreU(sums[h], d, outputs + (2 * g + h) * kWideWidth);
+  }
+}
+
+template <std::size_t kVectors>
+HWY_INLINE void columns_of(const float* HWY_RESTRICT values, const std::uint32_t* HWY_RESTRICT columns,
+                           const float* HWY_RESTRICT inputs, std::size_t count, float* outputs) {
+  const Tag d;
+  Vector sums[kVectors];
+  EAUDEQN_UNROLL
+  for (std::size_t v = 0; v < kVectors; ++v) sums[v] = hn::LoadU(d, outputs + v * kWidth);
+  for (std::size_t k = 0; k < count; ++k) {
+    const float* HWY_RESTRICT column = values + columns[k] * (kVectors * kWidth);
+    const auto x = hn::Set(d, inputs[k]);
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) sums[v] = hn::MulAdd(x, hn::LoadU(d, column + v * kWidth), sums[v]);
+  }
+  EAUDEQN_UNROLL
+  for (std::size_t v = 0; v < kVectors; ++v) hn::StoreU(sums[v], d, outputs + v * kWidth);
+}
+
+template <std::size_t kVectors>
+void any_columns(const float* values, std::size_t vectors, const std::uint32_t* columns, const float* inputs,
+                 std::size_t count, float* outputs) {
+  if constexpr (kVectors > 0) {
+    if (vectors == kVectors) {
+      columns_of<kVectors>(values, columns, inputs, count, outputs);
+    } else {
+      any_columns<kVectors - 1>(values, vectors, columns, inputs, count, outputs);
+    }
+  }
+}
+
+void multiply_columns_target(const float* values, std::size_t width, const std::uint32_t* columns, const float* inputs,
+                             std::size_t count, float* outputs) {
+  any_columns<kColumnBlock / kWidth>(values, width / kWidth, columns, inputs, count, outputs);
+}
+
+// Four rows at once: one chain alone would wait for the multiply-add before.
+void multiply_rows_target(const RowMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
+  const Single d;
+  using Sum = hn::Vec<Single>;
+  constexpr std::size_t kRows = 4;
+  for (std::size_t first = 0; first < matrix.rows; first += kRows) {
+    std::size_t begins[kRows] = {}, counts[kRows] = {};
+    Sum sums[kRows];
+    const std::size_t rows = std::min(kRows, matrix.rows - first);
+    for (std::size_t r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
+    for (std::size_t r = 0; r < rows; ++r) {
+      const std::size_t o = matrix.order[first + r];
+      begins[r] = matrix.starts[o * matrix.row_step];
+      counts[r] = matrix.starts[(o + 1) * matrix.row_step] - begins[r];
+      sums[r] = hn::Set(d, matrix.biases[o]);
+    }
+    const auto add = [&](std::size_t r, std::size_t i) HWY_ATTR {
+      const std::size_t at = begins[r] + i;
+      sums[r] = hn::MulAdd(hn::Set(d, matrix.values[at]), hn::Set(d, input[matrix.offsets[at]]), sums[r]);
+    };
+    const std::size_t common = *std::min_element(counts, counts + kRows);
+    for (std::size_t i = 0; i < common; ++i) {
+      EAUDEQN_UNROLL
+      for (std::size_t r = 0; r < kRows; ++r) add(r, i);
+    }
+    for (std::size_t r = 0; r < rows; ++r) {
+      for (std::size_t i = common; i < counts[r]; ++i) add(r, i);
+      outputs[matrix.order[first + r]] = hn::GetLane(sums[r]);
+    }
+  }
+}
+
+#if HWY_TARGET != HWY_SCALAR
+
+// Four columns of kLanes rows, row 4 beside row 0.
+template <std::size_t kLanes>
+HWY_INLINE auto load_rows(const float* HWY_RESTRICT values, std::size_t pitch) {
+  const auto low = hn::LoadU(Quad(), values);
+  if constexpr (kLanes == 8) {
+    return hn::Combine(hn::CappedTag<float, kLanes>(), hn::LoadU(Quad(), values + 4 * pitch), low);
+  } else {
+    return low;
+  }
+}
+
+// Columns [0, 4) of kWidth rows as four vectors across the rows.
+HWY_INLINE void load_transposed(const float* HWY_RESTRICT values, std::size_t pitch, Vector* columns) {
+  const Tag d;
+  const hn::Repartition<double, Tag> dd;
+  Vector rows[4];
+  EAUDEQN_UNROLL
+  for (std::size_t r = 0; r < 4; ++r) rows[r] = load_rows<kWidth>(values + r * pitch, pitch);
+  const auto a = hn::BitCast(dd, hn::InterleaveLower(d, rows[0], rows[1]));
+  const auto b = hn::BitCast(dd, hn::InterleaveUpper(d, rows[0], rows[1]));
+  const auto c = hn::BitCast(dd, hn::InterleaveLower(d, rows[2], rows[3]));
+  const auto e = hn::BitCast(dd, hn::InterleaveUpper(d, rows[2], rows[3]));
+  columns[0] = hn::BitCast(d, hn::InterleaveLower(dd, a, c));
+  columns[1] = hn::BitCast(d, hn::InterleaveUpper(dd, a, c));
+  columns[2] = hn::BitCast(d, hn::InterleaveLower(dd, b, e));
+  columns[3] = hn::BitCast(d, hn::InterleaveUpper(dd, b, e));
+}
+
+// kBlocks x kWidth rows: two blocks hide each other's waiting.
+template <std::size_t kBlocks>
+HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, const float* biases, std::size_t count,
+                                 const float* HWY_RESTRICT input, float* outputs) {
+  const Tag d;
+  Vector sums[kBlocks];
+  EAUDEQN_UNROLL
+  for (std::size_t b = 0; b < kBlocks; ++b) sums[b] = hn::LoadU(d, biases + b * kWidth);
+  std::size_t i = 0;
+  for (; i + 4 <= count; i += 4) {
+    EAUDEQN_UNROLL
+    for (std::size_t b = 0; b < kBlocks; ++b) {
+      Vector columns[4];
+      load_transposed(values + b * kWidth * count + i, count, columns);
+      EAUDEQN_UNROLL
+      for (std::size_t c = 0; c < 4; ++c) sums[b] = hn::MulAdd(columns[c], hn::Set(d, input[i + c]), sums[b]);
+    }
+  }
+  HWY_ALIGN float column[kWidth];
+  for (; i < count; ++i) {
+    EAUDEQN_UNROLL
+    for (std::size_t b = 0; b < kBlocks; ++b) {
+      for (std::size_t r = 0; r < kWidth; ++r) column[r] = values[(b * kWidth + r) * count + i];
+      sums[b] = hn::MulAdd(hn::Load(d, column), hn::Set(d, input[i]), sums[b]);
+    }
+  }
+  EAUDEQN_UNROLL
+  for (std::size_t b = 0; b < kBlocks; ++b) hn::StoreU(sums[b], d, outputs + b * kWidth);
+}
+
+#endif
+
+void multiply_dense_rows_target(const float* values, const float* biases, std::size_t rows, std::size_t count,
+                                const float* input, float* outputs) {
+  std::size_t r = 0;
+#if HWY_TARGET != HWY_SCALAR
+  for (; r + 2 * kWidth <= rows; r += 2 * kWidth) {
+    dense_row_blocks<2>(values + r * count, biases + r, count, input, outputs + r);
+  }
+#endif
+  const Single d;
+  constexpr std::size_t kRows = 4;
+  for (; r < rows; r += kRows) {  // the last ones in scalars, the last four of them partly twice or more
+    const std::size_t last = rows - 1 - r;
+    std::size_t row[kRows];
+    hn::Vec<Single> sums[kRows];
+    for (std::size_t k = 0; k < kRows; ++k) {
+      row[k] = r + std::min(k, last);
+      sums[k] = hn::Set(d, biases[row[k]]);
+    }
+    for (std::size_t i = 0; i < count; ++i) {
+      EAUDEQN_UNROLL
+      for (std::size_t k = 0; k < kRows; ++k) {
+        sums[k] = hn::MulAdd(hn::Set(d, values[row[k] * count + i]), hn::Set(d, input[i]), sums[k]);
+      }
+    }
+    for (std::size_t k = 0; k < kRows; ++k) outputs[row[k]] = hn::GetLane(sums[k]);
+  }
+}
+
+}  // namespace eaudeqn::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eaudeqn {
+
+HWY_EXPORT(multiply_groups_target);
+HWY_EXPORT(window_width_target);
+HWY_EXPORT(multiply_windows_target);
+HWY_EXPORT(multiply_columns_target);
+HWY_EXPORT(multiply_rows_target);
+HWY_EXPORT(multiply_dense_rows_target);
+
+void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_groups_target)(matrix, input, outputs);
+}
+
+std::size_t window_width() { return HWY_DYNAMIC_DISPATCH(window_width_target)(); }
+
+void multiply_windows(const WindowMatrix& matrix, const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_windows_target)(matrix, input, outputs);
+}
+
+void multiply_columns(const float* values, std::size_t width, const std::uint32_t* columns, const float* inputs,
+                      std::size_t count, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_columns_target)(values, width, columns, inputs, count, outputs);
+}
+
+void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_rows_target)(matrix, input, outputs);
+}
+
+void multiply_dense_rows(const float* values, const float* biases, std::size_t rows, std::size_t count,
+                         const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_dense_rows_target)(values, biases, rows, count, input, outputs);
+}
+
+}  // namespace eaudeqn
+#endif

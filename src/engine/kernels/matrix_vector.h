@@ -1,0 +1,64 @@
+// Dense layers of ONE sample: matrix x vector, with the matrix arranged in one of five ways (engine/single_dense.h says
+// when which). Batches: rows.h.
+//
+// Every output is the same chain of fused multiply-adds, in the order of the inputs, as in rows.h: same bits. Products
+// that are left out (columns) or put in (padding) have a factor that is exactly 0.
+// Thread safety: pure apart from the outputs. No alignment is needed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eaudeqn {
+
+// Sums start from what the outputs hold, in all functions but the last two.
+
+// Sparse, groups of kGroup outputs side by side: step e of group g, starts[g] <= e < starts[g + 1], adds to output
+// 8 g + i the product values[8 e + i] x input[indices[8 e + i]].
+inline constexpr std::size_t kGroup = 8;
+struct GroupedMatrix {
+  const std::size_t* starts = nullptr;
+  const float* values = nullptr;
+  const std::uint16_t* indices = nullptr;
+  std::size_t groups = 0;
+};
+void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs);
+
+// Sparse, for wide vectors: a step looks at window_width() inputs in one register and each of as many outputs picks one
+// of them. Two such groups go side by side: step e of pair g, half h, adds to output (2 g + h) width + i the product
+// values[(2 e + h) width + i] x input[bases[2 e + h] + picks[(2 e + h) width + i]].
+// `input` can be read up to width - 1 floats past the last base.
+struct WindowMatrix {
+  const std::size_t* starts = nullptr;  // steps of each pair
+  const float* values = nullptr;
+  const std::uint8_t* picks = nullptr;
+  const std::uint32_t* bases = nullptr;
+  std::size_t pairs = 0;
+};
+std::size_t window_width();  // of this machine; 0 where vectors are too narrow for it
+void multiply_windows(const WindowMatrix& matrix, const float* input, float* outputs);
+
+// Dense: outputs[0, width) += sum over k of inputs[k] x values[columns[k] * width, + width). Width is a multiple of 8,
+// at most kColumnBlock.
+inline constexpr std::size_t kColumnBlock = 64;
+void multiply_columns(const float* values, std::size_t width, const std::uint32_t* columns, const float* inputs,
+                      std::size_t count, float* outputs);
+
+// Sparse, as the batch kernels store it: output o sums values[i] x input[offsets[i]], i in [starts[o * row_step],
+// starts[(o + 1) * row_step]), from biases[o]; `order` lists the outputs so that neighbours have about as many weights.
+struct RowMatrix {
+  const std::size_t* starts = nullptr;
+  std::size_t row_step = 1;
+  const std::int32_t* offsets = nullptr;
+  const float* values = nullptr;
+  const float* biases = nullptr;
+  const std::uint32_t* order = nullptr;
+  std::size_t rows = 0;
+};
+void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs);
+
+// Dense, as the batch kernels store it: outputs[o] = biases[o] + sum over i of values[o * count + i] x input[i].
+void multiply_dense_rows(const float* values, const float* biases, std::size_t rows, std::size_t count,
+                         const float* input, float* outputs);
+
+}  // namespace eaudeqn

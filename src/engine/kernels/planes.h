@@ -1,0 +1,46 @@
+// Convolutions of ONE sample: an output plane, with the gaps between its rows, is one run of floats, and one weight
+// adds weight x (the same run of the input, shifted) to it. Layout: engine/single_geometry.h. Batches: rows.h. What
+// moves planes without weights: plane_moves.h.
+//
+// Every output is the same chain of fused multiply-adds, in the order of the weights, as in rows.h: same bits.
+// Thread safety: pure apart from the output. No alignment is needed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace eaudeqn {
+
+// Where runs lie. Kernels read and write whole vectors of up to 16 floats: up to the next multiple of 16 of `run`.
+struct PlaneRuns {
+  const float* input = nullptr;
+  float* output = nullptr;          // of output channel 0
+  std::size_t output_pitch = 0;     // floats between output channels
+  std::size_t run = 0;              // floats from the first to the last cell
+  const float* mask = nullptr;      // all bits set at cells; what is not a cell becomes 0
+  const float* residual = nullptr;  // added after the sum; of output channel 0
+  std::size_t residual_pitch = 0;
+  bool relu = false;  // then max(0, .)
+};
+
+// Output channel o sums weights starts[o] .. starts[o + 1]: values[i] x the run at input + offsets[i], from biases[o].
+struct SparsePlanes {
+  const std::size_t* starts = nullptr;
+  const std::int32_t* offsets = nullptr;
+  const float* values = nullptr;
+  const float* biases = nullptr;
+  std::size_t channels = 0;
+};
+void sparse_planes(const SparsePlanes& weights, const PlaneRuns& runs);
+
+// The same with all weights: values[o * count + i] at offsets[i].
+struct DensePlanes {
+  const std::int32_t* offsets = nullptr;
+  std::size_t count = 0;
+  const float* values = nullptr;
+  const float* biases = nullptr;
+  std::size_t channels = 0;
+};
+void dense_planes(const DensePlanes& weights, const PlaneRuns& runs);
+
+}  // namespace eaudeqn

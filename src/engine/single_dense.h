@@ -1,0 +1,69 @@
+// The weights of one dense layer, arranged for one sample. Own copies, in the quickest of three forms:
+//   columns   dense; inputs that are 0 after ReLU are skipped
+//   groups    sparse; eight outputs side by side, each with its own list of inputs
+//   windows   sparse, for wide vectors: outputs side by side pick from a few inputs held in one register
+// or the network's own arrays in place (rows, dense rows), which costs nothing when the weights change.
+// Kernels: kernels/matrix_vector.h. Convolutions: single_weights.h.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "engine/network.h"
+
+namespace eaudeqn {
+
+// Working memory for one layer at a time; sized once for all layers of a network.
+struct SingleDenseScratch {
+  AlignedBuffer sums, inputs;
+  std::vector<std::uint32_t> nonzero, columns;
+};
+
+// The input vector in the two shapes that the forms read.
+struct DenseInput {
+  const float* planes = nullptr;  // the tensor as it lies; readable 64 floats past its last element
+  std::size_t size = 0;           // floats of it
+  const float* flat = nullptr;    // in the order and with the borders of the batch engine: only for weights in place
+};
+
+class SingleDense {
+ public:
+  enum class Form { columns, groups, windows, rows, dense_rows };
+
+  // places[f]: where input feature f lies in the planes, ascending.
+  void copy(const LayerSpec& spec, const LayerWeights& weights, std::span<const std::uint32_t> places);
+  // Reads the layer's arrays: valid as long as they are. `masks_changed`: since the last call.
+  void refer_to(const LayerSpec& spec, const LayerPlan& plan, const Layer& layer, bool masks_changed);
+
+  Form form() const { return form_; }
+  std::size_t outputs() const { return outputs_; }
+  // Floats of sums, and inputs listed, that run() needs.
+  static std::size_t scratch_sums(const LayerSpec& spec) { return (spec.out + 63) / 64 * 64 + 64; }
+
+  // outputs[o] for every output, before ReLU.
+  void run(const DenseInput& input, SingleDenseScratch& scratch, float* outputs) const;
+
+ private:
+  void arrange_columns(const LayerWeights& weights, std::span<const std::uint32_t> places);
+  void arrange_groups(const LayerWeights& weights, std::span<const std::uint32_t> places);
+  void arrange_windows(const LayerWeights& weights, std::span<const std::uint32_t> places);
+  void sort_outputs(std::span<const std::size_t> counts);
+  void run_columns(const DenseInput& input, SingleDenseScratch& scratch) const;
+
+  Form form_ = Form::columns;
+  std::size_t outputs_ = 0, inputs_ = 0;
+  std::vector<std::uint32_t> order_;  // output of each sum; by number of weights, so that neighbours have about as many
+  AlignedBuffer biases_;              // in that order
+  std::vector<std::size_t> starts_;
+  AlignedBuffer values_;
+  std::vector<std::uint16_t> indices_;
+  std::vector<std::uint8_t> picks_;
+  std::vector<std::uint32_t> bases_;
+  std::vector<std::uint32_t> column_of_;  // by place in the planes
+  const LayerPlan* plan_ = nullptr;       // in place
+  const Layer* layer_ = nullptr;
+};
+
+}  // namespace eaudeqn
