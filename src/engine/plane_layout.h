@@ -24,6 +24,7 @@ struct PlaneLayout {
 
 // Planes of one strided convolution's input: channel c, phase (row, column) is plane (c * stride + row) * stride +
 // column; padded cell (Y, X) lies in phase (Y % stride, X % stride) at (Y / stride, X / stride).
+inline constexpr std::size_t kMaxStride = 8;
 struct SplitLayout {
   std::size_t stride = 1, pitch = 0, plane = 0;
   std::size_t before_rows = 0, before_columns = 0;  // SAME padding

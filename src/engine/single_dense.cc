@@ -11,12 +11,11 @@
 namespace eaudeqn {
 namespace {
 
-// Denser than this, columns win (measured: docs/performance.md); with few outputs they always do.
-constexpr double kColumnDensity = 0.2;
-constexpr std::size_t kFewOutputs = 8;
-// A step of two windows costs as much as this many steps of a group (measured).
-constexpr double kWindowCost = 0.8;
-constexpr std::size_t kMaxPlaces = std::numeric_limits<std::uint16_t>::max() + std::size_t{1};
+// Denser than this, columns win (measured: docs/performance.md).
+constexpr double kColumnDensity = 0.4;
+// A window costs as much as this many steps of a group (measured).
+constexpr double kWindowCost = 0.33;
+constexpr std::size_t kMaxInputs = std::numeric_limits<std::uint16_t>::max() + std::size_t{1};
 
 std::size_t rounded(std::size_t count, std::size_t step) { return (count + step - 1) / step * step; }
 
@@ -38,28 +37,27 @@ void SingleDense::sort_outputs(std::span<const std::size_t> counts) {
                    [&](std::uint32_t a, std::uint32_t b) { return counts[a] < counts[b]; });
 }
 
-void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights, std::span<const std::uint32_t> places) {
+void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights) {
   *this = {};
   outputs_ = spec.out;
   inputs_ = spec.in;
   const auto counts = count_rows(weights, outputs_, inputs_);
   const double density = static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::size_t{0})) /
                          static_cast<double>(weights.mask.size());
-  const std::size_t span = places.empty() ? 0 : places.back() + std::size_t{1};
-  if (density > kColumnDensity || outputs_ <= kFewOutputs || span > kMaxPlaces) {
+  if (density > kColumnDensity || inputs_ > kMaxInputs) {
     form_ = Form::columns;
     order_.resize(outputs_);
     std::iota(order_.begin(), order_.end(), 0U);
-    arrange_columns(weights, places);
+    arrange_columns(weights);
   } else {
     sort_outputs(counts);
     form_ = Form::windows;
-    if (window_width() > 0) arrange_windows(weights, places);
+    if (window_width() > 0) arrange_windows(weights);
     const double group_steps =
         static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::size_t{0})) / kGroup;
-    if (starts_.empty() || static_cast<double>(starts_.back()) * 2 * kWindowCost > group_steps * 2) {
+    if (starts_.empty() || static_cast<double>(starts_.back() * kWindowGroups) * kWindowCost > group_steps) {
       form_ = Form::groups;
-      arrange_groups(weights, places);
+      arrange_groups(weights);
     }
   }
   biases_ = AlignedBuffer(scratch_sums(spec));
@@ -67,9 +65,7 @@ void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights, std::
 }
 
 // [block of outputs][input][output within the block]
-void SingleDense::arrange_columns(const LayerWeights& weights, std::span<const std::uint32_t> places) {
-  column_of_.assign(places.empty() ? 0 : places.back() + std::size_t{1}, 0);
-  for (std::size_t i = 0; i < places.size(); ++i) column_of_[places[i]] = static_cast<std::uint32_t>(i);
+void SingleDense::arrange_columns(const LayerWeights& weights) {
   values_ = AlignedBuffer(rounded(outputs_, 8) * inputs_);
   float* block = values_.data();
   for (std::size_t first = 0; first < outputs_; first += kColumnBlock) {
@@ -81,7 +77,7 @@ void SingleDense::arrange_columns(const LayerWeights& weights, std::span<const s
   }
 }
 
-void SingleDense::arrange_groups(const LayerWeights& weights, std::span<const std::uint32_t> places) {
+void SingleDense::arrange_groups(const LayerWeights& weights) {
   const std::size_t groups = (outputs_ + kGroup - 1) / kGroup;
   const auto counts = count_rows(weights, outputs_, inputs_);
   starts_.assign(1, 0);
@@ -96,57 +92,61 @@ void SingleDense::arrange_groups(const LayerWeights& weights, std::span<const st
     for (std::size_t i = 0; i < inputs_; ++i) {
       if (weights.mask[row + i] == 0) continue;
       values_.data()[at] = weights.weights[row + i];
-      indices_[at] = static_cast<std::uint16_t>(places[i]);
+      indices_[at] = static_cast<std::uint16_t>(i);
       at += kGroup;
     }
   }
 }
 
+namespace {
+
+struct WindowEntry {
+  std::uint32_t input;
+  float value;
+};
+
+}  // namespace
+
 // A window begins at the first input that any output of the group still waits for.
-void SingleDense::arrange_windows(const LayerWeights& weights, std::span<const std::uint32_t> places) {
+void SingleDense::arrange_windows(const LayerWeights& weights) {
   const std::size_t width = window_width();
-  const std::size_t pairs = (outputs_ + 2 * width - 1) / (2 * width);
-  struct Entry {
-    std::uint32_t place;
-    float value;
-  };
+  const std::size_t words = width / 8;
+  const std::size_t sets = (outputs_ + kWindowGroups * width - 1) / (kWindowGroups * width);
   std::vector<float> values;
-  const auto fill = [&](std::size_t half, std::size_t begin) {  // the steps of one group, from step `begin` on
-    std::vector<std::vector<Entry>> rows(width);
-    std::vector<std::size_t> next(width, 0);
-    for (std::size_t i = 0; i < width; ++i) {
-      const std::size_t lane = half * width + i;
-      if (lane >= outputs_) continue;
-      const std::size_t row = order_[lane] * inputs_;
-      for (std::size_t k = 0; k < inputs_; ++k) {
-        if (weights.mask[row + k] != 0) rows[i].push_back({places[k], weights.weights[row + k]});
+  const auto fill = [&](std::size_t group, std::size_t step) {  // from this step on; returns the end
+    std::vector<std::vector<WindowEntry>> rows(width);          // what each output still waits for, last first
+    for (std::size_t i = 0; i < width && group * width + i < outputs_; ++i) {
+      const std::size_t row = order_[group * width + i] * inputs_;
+      for (std::size_t k = inputs_; k-- > 0;) {
+        if (weights.mask[row + k] != 0) rows[i].push_back({static_cast<std::uint32_t>(k), weights.weights[row + k]});
       }
     }
-    for (std::size_t step = begin;; ++step) {
+    for (;; ++step) {
       std::uint32_t base = std::numeric_limits<std::uint32_t>::max();
-      for (std::size_t i = 0; i < width; ++i) {
-        if (next[i] < rows[i].size()) base = std::min(base, rows[i][next[i]].place);
+      for (const auto& row : rows) {
+        if (!row.empty()) base = std::min(base, row.back().input);
       }
       if (base == std::numeric_limits<std::uint32_t>::max()) return step;
-      const std::size_t at = 2 * step + half % 2;
-      if (values.size() < (2 * step + 2) * width) {
-        values.resize((2 * step + 2) * width, 0.0F);
-        picks_.resize(values.size(), 0);
-        bases_.resize(2 * step + 2, 0);
+      const std::size_t part = step * kWindowGroups + group % kWindowGroups;
+      if (bases_.size() <= part) {
+        bases_.resize((step + 1) * kWindowGroups, 0);
+        values.resize(bases_.size() * width, 0.0F);
+        picks_.resize(bases_.size() * words, 0);
       }
-      bases_[at] = base;
+      bases_[part] = static_cast<std::uint16_t>(base);
       for (std::size_t i = 0; i < width; ++i) {
-        if (next[i] >= rows[i].size() || rows[i][next[i]].place >= base + width) continue;
-        values[at * width + i] = rows[i][next[i]].value;
-        picks_[at * width + i] = static_cast<std::uint8_t>(rows[i][next[i]].place - base);
-        ++next[i];
+        if (rows[i].empty() || rows[i].back().input >= base + width) continue;
+        values[part * width + i] = rows[i].back().value;
+        picks_[part * words + i % words] |= (rows[i].back().input - base) << (4 * (i / words));
+        rows[i].pop_back();
       }
     }
   };
   starts_.assign(1, 0);
-  for (std::size_t pair = 0; pair < pairs; ++pair) {
-    const std::size_t begin = starts_.back();
-    starts_.push_back(std::max(fill(2 * pair, begin), fill(2 * pair + 1, begin)));
+  for (std::size_t set = 0; set < sets; ++set) {
+    std::size_t end = starts_.back();
+    for (std::size_t h = 0; h < kWindowGroups; ++h) end = std::max(end, fill(set * kWindowGroups + h, starts_.back()));
+    starts_.push_back(end);
   }
   values_ = AlignedBuffer(values.size());
   std::copy(values.begin(), values.end(), values_.data());
@@ -166,39 +166,37 @@ void SingleDense::refer_to(const LayerSpec& spec, const LayerPlan& plan, const L
   sort_outputs(counts);
 }
 
-void SingleDense::run_columns(const DenseInput& input, SingleDenseScratch& scratch) const {
-  const std::size_t found = find_nonzero(input.planes, input.size, scratch.nonzero.data());
-  for (std::size_t k = 0; k < found; ++k) {
-    scratch.inputs.data()[k] = input.planes[scratch.nonzero[k]];
-    scratch.columns[k] = column_of_[scratch.nonzero[k]];
-  }
+void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
+  const std::size_t found = find_nonzero(input, inputs_, scratch.nonzero.data());
+  std::fill_n(scratch.nonzero.begin() + static_cast<std::ptrdiff_t>(found), kColumnsAhead, 0U);
+  for (std::size_t k = 0; k < found; ++k) scratch.inputs.data()[k] = input[scratch.nonzero[k]];
   const float* block = values_.data();
   for (std::size_t first = 0; first < outputs_; first += kColumnBlock) {
     const std::size_t width = std::min(kColumnBlock, rounded(outputs_ - first, 8));
-    multiply_columns(block, width, scratch.columns.data(), scratch.inputs.data(), found, scratch.sums.data() + first);
+    multiply_columns(block, width, scratch.nonzero.data(), scratch.inputs.data(), found, scratch.sums.data() + first);
     block += width * inputs_;
   }
 }
 
-void SingleDense::run(const DenseInput& input, SingleDenseScratch& scratch, float* outputs) const {
+void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* outputs) const {
   if (form_ == Form::rows) {
     multiply_rows({layer_->forward.starts.data(), plan_->segments, layer_->forward.offsets.data(),
                    layer_->weights.data(), layer_->bias.data(), order_.data(), outputs_},
-                  input.flat, outputs);
+                  input, outputs);
     return;
   }
   if (form_ == Form::dense_rows) {
-    multiply_dense_rows(layer_->weights.data(), layer_->bias.data(), outputs_, inputs_, input.flat, outputs);
+    multiply_dense_rows(layer_->weights.data(), layer_->bias.data(), outputs_, inputs_, input, outputs);
     return;
   }
   std::copy_n(biases_.data(), biases_.size(), scratch.sums.data());
   if (form_ == Form::columns) run_columns(input, scratch);
   if (form_ == Form::groups) {
-    multiply_groups({starts_.data(), values_.data(), indices_.data(), starts_.size() - 1}, input.planes,
+    multiply_groups({starts_.data(), values_.data(), indices_.data(), starts_.size() - 1}, input,
                     scratch.sums.data());
   }
   if (form_ == Form::windows) {
-    multiply_windows({starts_.data(), values_.data(), picks_.data(), bases_.data(), starts_.size() - 1}, input.planes,
+    multiply_windows({starts_.data(), values_.data(), picks_.data(), bases_.data(), starts_.size() - 1}, input,
                      scratch.sums.data());
   }
   for (std::size_t i = 0; i < outputs_; ++i) outputs[order_[i]] = scratch.sums.data()[i];

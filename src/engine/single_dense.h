@@ -18,39 +18,32 @@ namespace eaudeqn {
 // Working memory for one layer at a time; sized once for all layers of a network.
 struct SingleDenseScratch {
   AlignedBuffer sums, inputs;
-  std::vector<std::uint32_t> nonzero, columns;
-};
-
-// The input vector in the two shapes that the forms read.
-struct DenseInput {
-  const float* planes = nullptr;  // the tensor as it lies; readable 64 floats past its last element
-  std::size_t size = 0;           // floats of it
-  const float* flat = nullptr;    // in the order and with the borders of the batch engine: only for weights in place
+  std::vector<std::uint32_t> nonzero;
 };
 
 class SingleDense {
  public:
   enum class Form { columns, groups, windows, rows, dense_rows };
 
-  // places[f]: where input feature f lies in the planes, ascending.
-  void copy(const LayerSpec& spec, const LayerWeights& weights, std::span<const std::uint32_t> places);
+  void copy(const LayerSpec& spec, const LayerWeights& weights);
   // Reads the layer's arrays: valid as long as they are. `masks_changed`: since the last call.
   void refer_to(const LayerSpec& spec, const LayerPlan& plan, const Layer& layer, bool masks_changed);
 
   Form form() const { return form_; }
   std::size_t outputs() const { return outputs_; }
   // Floats of sums, and inputs listed, that run() needs.
-  static std::size_t scratch_sums(const LayerSpec& spec) { return (spec.out + 63) / 64 * 64 + 64; }
+  static std::size_t scratch_sums(const LayerSpec& spec) { return (spec.out + 63) / 64 * 64; }
 
-  // outputs[o] for every output, before ReLU.
-  void run(const DenseInput& input, SingleDenseScratch& scratch, float* outputs) const;
+  // outputs[o] for every output, before ReLU. `input`: all features, with the borders of the batch engine if the form
+  // is rows, else without; it can be read 16 floats further.
+  void run(const float* input, SingleDenseScratch& scratch, float* outputs) const;
 
  private:
-  void arrange_columns(const LayerWeights& weights, std::span<const std::uint32_t> places);
-  void arrange_groups(const LayerWeights& weights, std::span<const std::uint32_t> places);
-  void arrange_windows(const LayerWeights& weights, std::span<const std::uint32_t> places);
+  void arrange_columns(const LayerWeights& weights);
+  void arrange_groups(const LayerWeights& weights);
+  void arrange_windows(const LayerWeights& weights);
   void sort_outputs(std::span<const std::size_t> counts);
-  void run_columns(const DenseInput& input, SingleDenseScratch& scratch) const;
+  void run_columns(const float* input, SingleDenseScratch& scratch) const;
 
   Form form_ = Form::columns;
   std::size_t outputs_ = 0, inputs_ = 0;
@@ -58,10 +51,8 @@ class SingleDense {
   AlignedBuffer biases_;              // in that order
   std::vector<std::size_t> starts_;
   AlignedBuffer values_;
-  std::vector<std::uint16_t> indices_;
-  std::vector<std::uint8_t> picks_;
-  std::vector<std::uint32_t> bases_;
-  std::vector<std::uint32_t> column_of_;  // by place in the planes
+  std::vector<std::uint16_t> indices_, bases_;
+  std::vector<std::uint32_t> picks_;
   const LayerPlan* plan_ = nullptr;       // in place
   const Layer* layer_ = nullptr;
 };

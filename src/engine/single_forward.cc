@@ -26,7 +26,7 @@ SingleForward::SingleForward(std::shared_ptr<const SingleGeometry> geometry) : g
     }
     if (operation.kind == OperationKind::dense) {
       const TensorLayout batch = geometry_->plan()->activation(operation.input, 1, 1);
-      longest = std::max({longest, batch.size(), geometry_->tensor(operation.input).buffer_size()});
+      longest = std::max(longest, batch.size() + 64);
       sums = std::max(sums, SingleDense::scratch_sums(spec.layers[operation.layer]));
     }
   }
@@ -37,7 +37,6 @@ SingleForward::SingleForward(std::shared_ptr<const SingleGeometry> geometry) : g
   scratch_.sums = AlignedBuffer(sums);
   scratch_.inputs = AlignedBuffer(longest);
   scratch_.nonzero.resize(longest);
-  scratch_.columns.resize(longest);
 }
 
 void SingleForward::load(std::span<const std::byte> observation) {
@@ -98,24 +97,28 @@ void SingleForward::convolution(const SingleWeights& weights, std::size_t index)
   if (layer.dense) {
     dense_planes({geometry.offsets.data(), geometry.offsets.size(), layer.values, layer.biases, layer_spec.out}, runs);
   } else {
-    sparse_planes({layer.starts, layer.offsets.data(), layer.values, layer.biases, layer_spec.out}, runs);
+    sparse_planes({layer.starts, layer.offsets.data(), layer.values, layer.biases, layer.order.data(),
+                   layer_spec.out},
+                  runs);
   }
 }
 
-// The tensor as the batch engine lays out one sample, or without its borders.
+// All features of a tensor in order, or as the batch engine lays out one sample, with borders.
 const float* SingleForward::flatten(std::size_t tensor, bool with_borders) {
   const PlaneLayout& from = geometry_->tensor(tensor);
   const TensorShape& shape = geometry_->spec().tensors[tensor];
-  TensorLayout to = geometry_->plan()->activation(tensor, 1, 1);
-  if (!with_borders) to.border = {};
-  if (from.channels == 1 && from.height == 1 && to.size() == shape.elements())
-    return tensors_[tensor].data() + from.offset(0, 0, 0);
+  const TensorLayout to = geometry_->plan()->activation(tensor, 1, 1);
+  const float* values = tensors_[tensor].data();
+  if (!with_borders || to.size() == shape.elements()) {
+    if (from.channels == 1 && from.height == 1) return values + from.offset(0, 0, 0);
+    flatten_planes(from, values, flat_.data());
+    return flat_.data();
+  }
   std::fill_n(flat_.data(), to.size(), 0.0F);
   for (std::size_t c = 0; c < shape.channels; ++c) {
     for (std::size_t y = 0; y < shape.height; ++y) {
       const std::size_t feature = (c * shape.height + y) * shape.width;
-      std::copy_n(tensors_[tensor].data() + geometry_->place(tensor, feature), shape.width,
-                  flat_.data() + to.offset(c, y, 0));
+      std::copy_n(values + geometry_->place(tensor, feature), shape.width, flat_.data() + to.offset(c, y, 0));
     }
   }
   return flat_.data();
@@ -123,10 +126,7 @@ const float* SingleForward::flatten(std::size_t tensor, bool with_borders) {
 
 void SingleForward::dense(const SingleWeights& weights, const Operation& operation) {
   const SingleDense& layer = weights.dense(operation.layer);
-  const PlaneLayout& in = geometry_->tensor(operation.input);
-  DenseInput input{tensors_[operation.input].data(), in.channels * in.plane, nullptr};
-  if (layer.form() == SingleDense::Form::rows) input.flat = flatten(operation.input, true);
-  if (layer.form() == SingleDense::Form::dense_rows) input.flat = flatten(operation.input, false);
+  const float* input = flatten(operation.input, layer.form() == SingleDense::Form::rows);
   layer.run(input, scratch_, outputs_.data());
   const PlaneLayout& out = geometry_->tensor(operation.output);
   float* output = tensors_[operation.output].data() + out.offset(0, 0, 0);

@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <bit>
 
+#include "eaudeqn/error.h"
+
 namespace eaudeqn {
 namespace {
 
@@ -37,6 +39,7 @@ SingleGeometry::SingleGeometry(std::shared_ptr<const NetworkPlan> plan) : plan_(
     if (operation.kind == OperationKind::convolution || operation.kind == OperationKind::max_pool) {
       in_planes[operation.input] = in_planes[operation.output] = true;
     }
+    if (operation.stride > kMaxStride) throw Error::usage("a stride of more than 8 has no single-observation form");
     if (operation.input == 0) {
       ++readers_of_input;
       if (operation.kind == OperationKind::convolution && operation.stride > 1) input_splitter_ = static_cast<int>(i);

@@ -2,12 +2,23 @@
 #include "engine/single_weights.h"
 
 #include <algorithm>
+#include <numeric>
+#include <span>
 
 namespace eaudeqn {
 namespace {
 
 // Denser than this, the dense form of a convolution is faster (measured: docs/performance.md).
 constexpr double kDenseConvolution = 0.6;
+
+std::vector<std::uint32_t> by_length(std::span<const std::size_t> starts) {
+  std::vector<std::uint32_t> order(starts.size() - 1);
+  std::iota(order.begin(), order.end(), 0U);
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
+    return starts[a + 1] - starts[a] < starts[b + 1] - starts[b];
+  });
+  return order;
+}
 
 }  // namespace
 
@@ -24,11 +35,7 @@ void SingleWeights::copy(const Network& network) {
       copy_convolution(operation.layer, network.layer_weights(operation.layer));
     }
     if (operation.kind == OperationKind::dense) {
-      std::vector<std::uint32_t> places(spec.layers[operation.layer].in);
-      for (std::size_t i = 0; i < places.size(); ++i) {
-        places[i] = static_cast<std::uint32_t>(geometry_->place(operation.input, i));
-      }
-      dense_[operation.layer].copy(spec.layers[operation.layer], network.layer_weights(operation.layer), places);
+      dense_[operation.layer].copy(spec.layers[operation.layer], network.layer_weights(operation.layer));
     }
   }
   std::fill(masks_seen_.begin(), masks_seen_.end(), std::uint64_t{0});
@@ -51,6 +58,7 @@ void SingleWeights::copy_convolution(std::size_t layer, const LayerWeights& weig
   std::copy(values.begin(), values.end(), to.own_values.data());
   to.own_biases = AlignedBuffer(spec.out);
   std::copy(weights.bias.begin(), weights.bias.end(), to.own_biases.data());
+  to.order = by_length(to.own_starts);
   to.starts = to.own_starts.data();
   to.values = to.own_values.data();
   to.biases = to.own_biases.data();
@@ -80,6 +88,7 @@ void SingleWeights::refer_to_convolution(std::size_t layer, const Layer& from, b
   to.biases = from.bias.data();
   if (to.dense || !masks_changed) return;
   const std::vector<std::int32_t>& offsets = geometry_->convolution(layer).offsets;
+  to.order = by_length(from.forward.starts);
   to.offsets.resize(from.active);
   for (std::size_t i = 0; i < from.active; ++i) to.offsets[i] = offsets[from.positions[i] % offsets.size()];
 }

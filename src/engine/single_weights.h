@@ -16,6 +16,7 @@ struct SingleConvolution {
   bool dense = false;  // all weights; else starts and offsets of the active ones
   const std::size_t* starts = nullptr;
   std::vector<std::int32_t> offsets;
+  std::vector<std::uint32_t> order;  // channels by number of weights
   const float* values = nullptr;
   const float* biases = nullptr;
   std::vector<std::size_t> own_starts;

@@ -32,115 +32,143 @@ HWY_INLINE Vector scale_bytes(Vector bytes) {
   }
 }
 
-// Where column x of a row goes: phases[x + before mod stride] + (x + before) / stride, the phases `plane` apart.
+// One row of one channel on its way into the phases: column stride * i + j goes to first[columns[j] + i]. Local copies
+// all along: what the stores may not change stays in registers.
 struct SplitRow {
-  std::size_t stride, before, plane;
-  float* output;
-
-  float* at(std::size_t x) const { return output + (x + before) % stride * plane + (x + before) / stride; }
+  float* first;
+  const std::size_t* columns;
 };
-
-SplitRow split_row(const SplitLayout& layout, float* output, std::size_t channel, std::size_t y) {
-  const std::size_t s = layout.stride;
-  const std::size_t row = y + layout.before_rows;
-  return {s, layout.before_columns, layout.plane,
-          output + (channel * s + row % s) * s * layout.plane + row / s * layout.pitch};
-}
 
 #if HWY_TARGET != HWY_SCALAR  // the baseline has no vectors
 
-// A vector of bytes kPhases apart is a vector of words with all but one byte cleared.
-void split_byte_row_by_four(const std::uint8_t* input, std::size_t width, const SplitRow& to) {
-  const IntegerTag di;
-  const Tag d;
+// Whole vectors of a row; the last one overlaps the one before. They return how many columns they held.
+
+// Bytes four apart are words with all but one byte cleared.
+HWY_INLINE std::size_t split_by_four(const std::uint8_t* HWY_RESTRICT input, std::size_t width, SplitRow to) {
   const std::size_t words = width / 4;
-  float* phases[4] = {to.at(0), to.at(1), to.at(2), to.at(3)};
-  const auto low = hn::Set(di, 0xFF);
+  if (words < kWidth) return 0;
+  const IntegerTag di;
+  const hn::RebindToUnsigned<IntegerTag> du;
+  const Tag d;
+  const auto low = hn::Set(du, 0xFF);
+  float* HWY_RESTRICT to0 = to.first + to.columns[0];
+  float* HWY_RESTRICT to1 = to.first + to.columns[1];
+  float* HWY_RESTRICT to2 = to.first + to.columns[2];
+  float* HWY_RESTRICT to3 = to.first + to.columns[3];
   for (std::size_t i = 0; i < words; i += kWidth) {
-    const std::size_t first = std::min(i, words - kWidth);  // the last vector overlaps the one before
-    const auto word = hn::BitCast(di, hn::LoadU(hn::Repartition<std::uint8_t, IntegerTag>(), input + 4 * first));
-    const hn::RebindToUnsigned<IntegerTag> du;
-    const auto bits = hn::BitCast(du, word);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::And(word, low))), d, phases[0] + first);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::And(hn::BitCast(di, hn::ShiftRight<8>(bits)), low))), d,
-               phases[1] + first);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::And(hn::BitCast(di, hn::ShiftRight<16>(bits)), low))), d,
-               phases[2] + first);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::BitCast(di, hn::ShiftRight<24>(bits)))), d, phases[3] + first);
+    const std::size_t at = std::min(i, words - kWidth);
+    const auto word = hn::BitCast(du, hn::LoadU(hn::Repartition<std::uint8_t, IntegerTag>(), input + 4 * at));
+    const auto scale = [&](auto bytes) HWY_ATTR { return scale_bytes(hn::ConvertTo(d, hn::BitCast(di, bytes))); };
+    hn::StoreU(scale(hn::And(word, low)), d, to0 + at);
+    hn::StoreU(scale(hn::And(hn::ShiftRight<8>(word), low)), d, to1 + at);
+    hn::StoreU(scale(hn::And(hn::ShiftRight<16>(word), low)), d, to2 + at);
+    hn::StoreU(scale(hn::ShiftRight<24>(word)), d, to3 + at);
   }
+  return words * 4;
 }
 
-void load_byte_row(const std::uint8_t* input, std::size_t width, float* output) {
+HWY_INLINE std::size_t split_by_one(const std::uint8_t* HWY_RESTRICT input, std::size_t width, SplitRow to) {
+  if (width < kWidth) return 0;
   const IntegerTag di;
   const Tag d;
+  float* HWY_RESTRICT to0 = to.first + to.columns[0];
   for (std::size_t i = 0; i < width; i += kWidth) {
-    const std::size_t first = std::min(i, width - kWidth);
-    const auto bytes = hn::LoadU(hn::Rebind<std::uint8_t, IntegerTag>(), input + first);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::PromoteTo(di, bytes))), d, output + first);
+    const std::size_t at = std::min(i, width - kWidth);
+    const auto bytes = hn::LoadU(hn::Rebind<std::uint8_t, IntegerTag>(), input + at);
+    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::PromoteTo(di, bytes))), d, to0 + at);
   }
-}
-
-void split_float_row_by_two(const float* input, std::size_t width, const SplitRow& to) {
-  const Tag d;
-  const std::size_t pairs = width / 2;
-  float* phases[2] = {to.at(0), to.at(1)};
-  for (std::size_t i = 0; i < pairs; i += kWidth) {
-    const std::size_t first = std::min(i, pairs - kWidth);
-    const Vector a = hn::LoadU(d, input + 2 * first);
-    const Vector b = hn::LoadU(d, input + 2 * first + kWidth);
-    hn::StoreU(hn::ConcatEven(d, b, a), d, phases[0] + first);
-    hn::StoreU(hn::ConcatOdd(d, b, a), d, phases[1] + first);
-  }
-}
-
-// Whole vectors of a row; returns how many columns they held.
-std::size_t split_byte_row(const std::uint8_t* input, std::size_t width, const SplitRow& to) {
-  if (to.stride == 4 && width / 4 >= kWidth) {
-    split_byte_row_by_four(input, width, to);
-    return width / 4 * 4;
-  }
-  if (to.stride != 1 || width < kWidth) return 0;
-  load_byte_row(input, width, to.at(0));
   return width;
 }
 
-std::size_t split_float_row(const float* input, std::size_t width, const SplitRow& to) {
-  if (to.stride != 2 || width / 2 < kWidth) return 0;
-  split_float_row_by_two(input, width, to);
-  return width / 2 * 2;
+HWY_INLINE std::size_t split_by_two(const float* HWY_RESTRICT input, std::size_t width, SplitRow to) {
+  const std::size_t pairs = width / 2;
+  if (pairs < kWidth) return 0;
+  const Tag d;
+  float* HWY_RESTRICT to0 = to.first + to.columns[0];
+  float* HWY_RESTRICT to1 = to.first + to.columns[1];
+  for (std::size_t i = 0; i < pairs; i += kWidth) {
+    const std::size_t at = std::min(i, pairs - kWidth);
+    const Vector a = hn::LoadU(d, input + 2 * at);
+    const Vector b = hn::LoadU(d, input + 2 * at + kWidth);
+    hn::StoreU(hn::ConcatEven(d, b, a), d, to0 + at);
+    hn::StoreU(hn::ConcatOdd(d, b, a), d, to1 + at);
+  }
+  return pairs * 2;
+}
+
+template <std::size_t kStride>
+HWY_INLINE std::size_t split_vectors(const std::uint8_t* input, std::size_t width, SplitRow to) {
+  if constexpr (kStride == 4) return split_by_four(input, width, to);
+  if constexpr (kStride == 1) return split_by_one(input, width, to);
+  return 0;
+}
+
+template <std::size_t kStride>
+HWY_INLINE std::size_t split_vectors(const float* input, std::size_t width, SplitRow to) {
+  if constexpr (kStride == 2) return split_by_two(input, width, to);
+  if constexpr (kStride != 1) return 0;
+  std::copy_n(input, width, to.first + to.columns[0]);
+  return width;
 }
 
 #else
 
-std::size_t split_byte_row(const std::uint8_t*, std::size_t, const SplitRow&) { return 0; }
-std::size_t split_float_row(const float*, std::size_t, const SplitRow&) { return 0; }
+template <std::size_t kStride, typename T>
+std::size_t split_vectors(const T*, std::size_t, SplitRow) {
+  return 0;
+}
 
 #endif
 
-void split_bytes_target(const std::uint8_t* input, std::size_t channels, std::size_t height, std::size_t width,
-                        const SplitLayout& layout, float* output) {
+HWY_INLINE float as_float(float value) { return value; }
+HWY_INLINE float as_float(std::uint8_t byte) { return static_cast<float>(byte) / 255.0F; }
+
+// All rows of all channels; the pitches of `input` are in elements. kStride 0: any other.
+template <std::size_t kStride, typename T>
+void split_rows(const T* input, std::size_t pitch, std::size_t plane, std::size_t channels, std::size_t height,
+                std::size_t width, const SplitLayout layout, float* output) {
+  const std::size_t s = kStride != 0 ? kStride : layout.stride;
+  std::size_t columns[kMaxStride];  // of each row: where column j goes
+  for (std::size_t j = 0; j < s; ++j) {
+    const std::size_t padded = j + layout.before_columns;
+    columns[j] = padded % s * layout.plane + padded / s;
+  }
   for (std::size_t c = 0; c < channels; ++c) {
-    for (std::size_t y = 0; y < height; ++y, input += width) {
-      const SplitRow to = split_row(layout, output, c, y);
-      for (std::size_t x = split_byte_row(input, width, to); x < width; ++x)
-        *to.at(x) = static_cast<float>(input[x]) / 255.0F;
+    std::size_t phase = layout.before_rows % s;
+    std::size_t row = layout.before_rows / s;
+    for (std::size_t y = 0; y < height; ++y) {
+      const T* from = input + c * plane + y * pitch;
+      const SplitRow to{output + (c * s + phase) * s * layout.plane + row * layout.pitch, columns};
+      std::size_t x = split_vectors<kStride>(from, width, to);  // a multiple of s
+      for (std::size_t i = x / s; x < width; ++i) {
+        for (std::size_t j = 0; j < s && x < width; ++j, ++x) to.first[columns[j] + i] = as_float(from[x]);
+      }
+      if (++phase == s) {
+        phase = 0;
+        ++row;
+      }
     }
   }
 }
 
+template <typename T>
+void split(const T* input, std::size_t pitch, std::size_t plane, std::size_t channels, std::size_t height,
+           std::size_t width, const SplitLayout& layout, float* output) {
+  const auto rows = layout.stride == 1   ? split_rows<1, T>
+                    : layout.stride == 2 ? split_rows<2, T>
+                    : layout.stride == 4 ? split_rows<4, T>
+                                         : split_rows<0, T>;
+  rows(input, pitch, plane, channels, height, width, layout, output);
+}
+
+void split_bytes_target(const std::uint8_t* input, std::size_t channels, std::size_t height, std::size_t width,
+                        const SplitLayout& layout, float* output) {
+  split(input, width, height * width, channels, height, width, layout, output);
+}
+
 void split_floats_target(const float* input, std::size_t pitch, std::size_t plane, std::size_t channels,
                          std::size_t height, std::size_t width, const SplitLayout& layout, float* output) {
-  for (std::size_t c = 0; c < channels; ++c) {
-    for (std::size_t y = 0; y < height; ++y) {
-      const float* row = input + c * plane + y * pitch;
-      const SplitRow to = split_row(layout, output, c, y);
-      if (layout.stride == 1) {
-        std::copy_n(row, width, to.at(0));
-        continue;
-      }
-      for (std::size_t x = split_float_row(row, width, to); x < width; ++x) *to.at(x) = row[x];
-    }
-  }
+  split(input, pitch, plane, channels, height, width, layout, output);
 }
 
 void relu_planes_target(const PlaneLayout& in, const float* input, const PlaneLayout& out, float* output) {
@@ -150,6 +178,16 @@ void relu_planes_target(const PlaneLayout& in, const float* input, const PlaneLa
     float* to = output + out.offset(c, 0, 0);
     for (std::size_t i = 0; i < in.run(); i += kWidth) {                    // gaps hold zeros
       hn::StoreU(hn::Max(hn::Zero(d), hn::LoadU(d, from + i)), d, to + i);  // this order keeps NaN
+    }
+  }
+}
+
+void flatten_planes_target(const PlaneLayout& in, const float* input, float* output) {
+  const Tag d;
+  for (std::size_t c = 0; c < in.channels; ++c) {
+    for (std::size_t y = 0; y < in.height; ++y, output += in.width) {  // a row runs over into the next, written later
+      const float* from = input + in.offset(c, y, 0);
+      for (std::size_t x = 0; x < in.width; x += kWidth) hn::StoreU(hn::LoadU(d, from + x), d, output + x);
     }
   }
 }
@@ -240,6 +278,7 @@ namespace eaudeqn {
 HWY_EXPORT(split_bytes_target);
 HWY_EXPORT(split_floats_target);
 HWY_EXPORT(relu_planes_target);
+HWY_EXPORT(flatten_planes_target);
 HWY_EXPORT(max_pool_planes_target);
 HWY_EXPORT(find_nonzero_target);
 
@@ -255,6 +294,10 @@ void split_floats(const float* input, std::size_t pitch, std::size_t plane, std:
 
 void relu_planes(const PlaneLayout& input_layout, const float* input, const PlaneLayout& output_layout, float* output) {
   HWY_DYNAMIC_DISPATCH(relu_planes_target)(input_layout, input, output_layout, output);
+}
+
+void flatten_planes(const PlaneLayout& layout, const float* input, float* output) {
+  HWY_DYNAMIC_DISPATCH(flatten_planes_target)(layout, input, output);
 }
 
 void max_pool_planes(const PlaneLayout& input_layout, const float* input, const PlaneLayout& output_layout,

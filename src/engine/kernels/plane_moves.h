@@ -10,7 +10,8 @@
 
 namespace eaudeqn {
 
-// Planes without gaps -> phases; writes the cells only, so borders that were zero stay so. Bytes are divided by 255.
+// Planes without gaps -> phases (stride up to kMaxStride); writes the cells only, so borders that were zero stay so.
+// Bytes are divided by 255.
 void split_bytes(const std::uint8_t* input, std::size_t channels, std::size_t height, std::size_t width,
                  const SplitLayout& layout, float* output);
 // `pitch` and `plane`: of the input, in floats.
@@ -19,6 +20,9 @@ void split_floats(const float* input, std::size_t pitch, std::size_t plane, std:
 
 // output = max(0, input) over whole runs.
 void relu_planes(const PlaneLayout& input_layout, const float* input, const PlaneLayout& output_layout, float* output);
+
+// The cells alone, [channel][row][column]. Writes up to 16 floats past them.
+void flatten_planes(const PlaneLayout& layout, const float* input, float* output);
 
 // 3x3, stride 2, SAME (cells outside do not count). scratch: input width + 64 floats.
 void max_pool_planes(const PlaneLayout& input_layout, const float* input, const PlaneLayout& output_layout,

@@ -16,11 +16,25 @@ namespace hn = hwy::HWY_NAMESPACE;
 
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON;  // 32, else 16
 
-template <class D>
-HWY_INLINE void finish_vector(const PlaneRuns& runs, D d, std::size_t channel, std::size_t cell, hn::Vec<D> sum) {
-  if (runs.residual != nullptr) sum = hn::Add(sum, hn::LoadU(d, runs.residual + channel * runs.residual_pitch + cell));
-  if (runs.relu) sum = hn::Max(hn::Zero(d), sum);  // this order keeps NaN
-  hn::StoreU(hn::And(hn::LoadU(d, runs.mask + cell), sum), d, runs.output + channel * runs.output_pitch + cell);
+// Epilogue of kVectors vectors of one channel; `runs` is a local copy, which the stores cannot change.
+template <std::size_t kVectors, class D>
+HWY_INLINE void finish_tile(const PlaneRuns& runs, D d, std::size_t channel, std::size_t cell, hn::Vec<D>* sums) {
+  constexpr std::size_t kWidth = hn::MaxLanes(D());
+  if (runs.residual != nullptr) {
+    const float* HWY_RESTRICT residual = runs.residual + channel * runs.residual_pitch + cell;
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) sums[v] = hn::Add(sums[v], hn::LoadU(d, residual + v * kWidth));
+  }
+  if (runs.relu) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) sums[v] = hn::Max(hn::Zero(d), sums[v]);  // this order keeps NaN
+  }
+  float* HWY_RESTRICT output = runs.output + channel * runs.output_pitch + cell;
+  const float* HWY_RESTRICT mask = runs.mask + cell;
+  EAUDEQN_UNROLL
+  for (std::size_t v = 0; v < kVectors; ++v) {
+    hn::StoreU(hn::And(hn::LoadU(d, mask + v * kWidth), sums[v]), d, output + v * kWidth);
+  }
 }
 
 // Not wider than 8 floats: half of the loads of a run cross a cache line, and 64-byte loads all would.
@@ -29,10 +43,11 @@ constexpr std::size_t kSparseWidth = hn::MaxLanes(SparseTag());
 constexpr std::size_t kSparseTile = kManyRegisters ? 24 : 13;  // one register for the weight, inputs from memory
 
 template <std::size_t kVectors>
-HWY_INLINE void sparse_tile(const SparsePlanes& weights, const PlaneRuns& runs, std::size_t cell) {
+HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, std::size_t cell) {
   const SparseTag d;
   const float* HWY_RESTRICT input = runs.input + cell;
-  for (std::size_t o = 0; o < weights.channels; ++o) {
+  for (std::size_t k = 0; k < weights.channels; ++k) {
+    const std::size_t o = weights.order[k];
     hn::Vec<SparseTag> sums[kVectors];
     const auto bias = hn::Set(d, weights.biases[o]);
     EAUDEQN_UNROLL
@@ -46,8 +61,7 @@ HWY_INLINE void sparse_tile(const SparsePlanes& weights, const PlaneRuns& runs, 
         sums[v] = hn::MulAdd(weight, hn::LoadU(d, source + v * kSparseWidth), sums[v]);
       }
     }
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) finish_vector(runs, d, o, cell + v * kSparseWidth, sums[v]);
+    finish_tile<kVectors>(runs, d, o, cell, sums);
   }
 }
 
@@ -81,7 +95,7 @@ constexpr std::size_t kDenseTile = kManyRegisters ? 6 : 3;  // x kDenseChannels 
 
 // kChannels x kVectors accumulators: each input vector serves kChannels weights, each weight kVectors vectors.
 template <std::size_t kChannels, std::size_t kVectors>
-HWY_INLINE void dense_tile(const DensePlanes& weights, const PlaneRuns& runs, std::size_t channel, std::size_t cell) {
+HWY_INLINE void dense_tile(const DensePlanes& weights, const PlaneRuns runs, std::size_t channel, std::size_t cell) {
   const DenseTag d;
   hn::Vec<DenseTag> sums[kChannels][kVectors];
   const float* HWY_RESTRICT values[kChannels];
@@ -106,12 +120,7 @@ HWY_INLINE void dense_tile(const DensePlanes& weights, const PlaneRuns& runs, st
     }
   }
   EAUDEQN_UNROLL
-  for (std::size_t c = 0; c < kChannels; ++c) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      finish_vector(runs, d, channel + c, cell + v * kDenseWidth, sums[c][v]);
-    }
-  }
+  for (std::size_t c = 0; c < kChannels; ++c) finish_tile<kVectors>(runs, d, channel + c, cell, sums[c]);
 }
 
 template <std::size_t kVectors>

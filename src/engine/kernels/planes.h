@@ -24,11 +24,13 @@ struct PlaneRuns {
 };
 
 // Output channel o sums weights starts[o] .. starts[o + 1]: values[i] x the run at input + offsets[i], from biases[o].
+// `order` lists the channels by their number of weights: loops of equal length in a row end where the processor expects.
 struct SparsePlanes {
   const std::size_t* starts = nullptr;
   const std::int32_t* offsets = nullptr;
   const float* values = nullptr;
   const float* biases = nullptr;
+  const std::uint32_t* order = nullptr;
   std::size_t channels = 0;
 };
 void sparse_planes(const SparsePlanes& weights, const PlaneRuns& runs);
