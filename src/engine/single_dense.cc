@@ -55,7 +55,7 @@ void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights) {
     if (window_width() > 0) arrange_windows(weights);
     const double group_steps =
         static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::size_t{0})) / kGroup;
-    if (starts_.empty() || static_cast<double>(starts_.back() * kWindowGroups) * kWindowCost > group_steps) {
+    if (starts_.empty() || static_cast<double>(bases_.size()) * kWindowCost > group_steps) {
       form_ = Form::groups;
       arrange_groups(weights);
     }
@@ -110,7 +110,7 @@ struct WindowEntry {
 // A window begins at the first input that any output of the group still waits for.
 void SingleDense::arrange_windows(const LayerWeights& weights) {
   const std::size_t width = window_width();
-  const std::size_t words = width / 8;
+  constexpr std::size_t kBlockParts = kWindowSteps * kWindowGroups;
   const std::size_t sets = (outputs_ + kWindowGroups * width - 1) / (kWindowGroups * width);
   std::vector<float> values;
   const auto fill = [&](std::size_t group, std::size_t step) {  // from this step on; returns the end
@@ -129,24 +129,25 @@ void SingleDense::arrange_windows(const LayerWeights& weights) {
       if (base == std::numeric_limits<std::uint32_t>::max()) return step;
       const std::size_t part = step * kWindowGroups + group % kWindowGroups;
       if (bases_.size() <= part) {
-        bases_.resize((step + 1) * kWindowGroups, 0);
+        bases_.resize(rounded(part + 1, kBlockParts), 0);
         values.resize(bases_.size() * width, 0.0F);
-        picks_.resize(bases_.size() * words, 0);
+        picks_.resize(bases_.size() / kBlockParts * width, 0);
       }
       bases_[part] = static_cast<std::uint16_t>(base);
       for (std::size_t i = 0; i < width; ++i) {
         if (rows[i].empty() || rows[i].back().input >= base + width) continue;
         values[part * width + i] = rows[i].back().value;
-        picks_[part * words + i % words] |= (rows[i].back().input - base) << (4 * (i / words));
+        picks_[part / kBlockParts * width + i] |= (rows[i].back().input - base) << (4 * (part % kBlockParts));
         rows[i].pop_back();
       }
     }
   };
   starts_.assign(1, 0);
   for (std::size_t set = 0; set < sets; ++set) {
-    std::size_t end = starts_.back();
-    for (std::size_t h = 0; h < kWindowGroups; ++h) end = std::max(end, fill(set * kWindowGroups + h, starts_.back()));
-    starts_.push_back(end);
+    const std::size_t begin = starts_.back() * kWindowSteps;
+    std::size_t end = begin;
+    for (std::size_t h = 0; h < kWindowGroups; ++h) end = std::max(end, fill(set * kWindowGroups + h, begin));
+    starts_.push_back((end + kWindowSteps - 1) / kWindowSteps);
   }
   values_ = AlignedBuffer(values.size());
   std::copy(values.begin(), values.end(), values_.data());
@@ -192,8 +193,7 @@ void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* ou
   std::copy_n(biases_.data(), biases_.size(), scratch.sums.data());
   if (form_ == Form::columns) run_columns(input, scratch);
   if (form_ == Form::groups) {
-    multiply_groups({starts_.data(), values_.data(), indices_.data(), starts_.size() - 1}, input,
-                    scratch.sums.data());
+    multiply_groups({starts_.data(), values_.data(), indices_.data(), starts_.size() - 1}, input, scratch.sums.data());
   }
   if (form_ == Form::windows) {
     multiply_windows({starts_.data(), values_.data(), picks_.data(), bases_.data(), starts_.size() - 1}, input,

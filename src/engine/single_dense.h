@@ -53,7 +53,7 @@ class SingleDense {
   AlignedBuffer values_;
   std::vector<std::uint16_t> indices_, bases_;
   std::vector<std::uint32_t> picks_;
-  const LayerPlan* plan_ = nullptr;       // in place
+  const LayerPlan* plan_ = nullptr;  // in place
   const Layer* layer_ = nullptr;
 };
 

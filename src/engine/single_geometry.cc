@@ -12,6 +12,12 @@ namespace {
 // Runs are computed in whole vectors of up to 16 floats.
 std::size_t whole_vectors(std::size_t floats) { return (floats + 15) / 16 * 16; }
 
+// Rows that begin at whole vectors let fewer loads cross a cache line; worth it while they grow by a tenth at most.
+std::size_t aligned_pitch(std::size_t pitch) {
+  const std::size_t aligned = (pitch + 7) / 8 * 8;
+  return (aligned - pitch) * 8 <= pitch ? aligned : pitch;
+}
+
 // The smallest pitch at which the phases of a padded row of `inputs` cells can share their borders: column `last` read
 // right of a phase's cells must fall into the next row's left border.
 std::size_t split_pitch(std::size_t inputs, std::size_t kernel, std::size_t stride) {
@@ -83,7 +89,7 @@ void SingleGeometry::choose_pitches() {
     const SamePadding columns = same_padding(in.width, layer.columns, 1);
     in.top = std::max(in.top, rows.before);
     in.left = std::max(in.left, columns.before);
-    in.pitch = std::max(in.pitch, in.width + std::max(columns.before, columns.after));
+    in.pitch = std::max(in.pitch, aligned_pitch(in.width + std::max(columns.before, columns.after)));
   }
   for (bool changed = true; changed;) {
     changed = false;
@@ -102,7 +108,8 @@ void SingleGeometry::choose_pitches() {
         const LayerSpec& layer = spec().layers[operation.layer];
         ConvolutionGeometry& geometry = convolutions_[operation.layer];
         geometry.split = operation.stride > 1;
-        if (geometry.split) raise(geometry.input.pitch, split_pitch(in.width, layer.columns, operation.stride));
+        if (geometry.split)
+          raise(geometry.input.pitch, aligned_pitch(split_pitch(in.width, layer.columns, operation.stride)));
         join(geometry.split ? geometry.input.pitch : in.pitch, out.pitch);
       }
       if (operation.kind == OperationKind::relu) join(in.pitch, out.pitch);

@@ -6,8 +6,8 @@
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/matrix_vector.cc"
-#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/cache_control.h>
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
 #include "engine/kernels/simd.h"
@@ -26,17 +26,16 @@ using Single = hn::CappedTag<float, 1>;
 
 using Quad = hn::CappedTag<float, 4>;  // one 128-bit block
 
-// {x[i0], x[i1], x[i2], x[i3]}, the indices in one 64-bit word: scalar loads and blends are quicker than the hardware's
-// gathers on most machines, and four indices in one load leave the load units to the inputs.
+// {x[i0], x[i1], x[i2], x[i3]}: scalar loads and blends are quicker than the hardware's gathers on most machines, and
+// two indices in one load leave the load units to the inputs.
 HWY_INLINE auto pick_four(const float* HWY_RESTRICT input, const std::uint16_t* HWY_RESTRICT indices) {
   const Quad d;
-  std::uint64_t four = 0;
-  std::memcpy(&four, indices, sizeof(four));
-  const auto a = hn::Set(d, input[four & 0xFFFF]);
-  const auto b = hn::Set(d, input[(four >> 16) & 0xFFFF]);
-  const auto c = hn::Set(d, input[(four >> 32) & 0xFFFF]);
-  const auto e = hn::Set(d, input[four >> 48]);
-  return hn::ConcatUpperLower(d, hn::OddEven(e, c), hn::OddEven(b, a));
+  std::uint32_t low = 0, high = 0;
+  std::memcpy(&low, indices, sizeof(low));
+  std::memcpy(&high, indices + 2, sizeof(high));
+  const auto lower = hn::OddEven(hn::Set(d, input[low >> 16]), hn::Set(d, input[low & 0xFFFF]));
+  const auto upper = hn::OddEven(hn::Set(d, input[high >> 16]), hn::Set(d, input[high & 0xFFFF]));
+  return hn::ConcatUpperLower(d, upper, lower);
 }
 
 // A vector of kLanes, 4 or 8.
@@ -89,25 +88,9 @@ void multiply_groups_target(const GroupedMatrix& matrix, const float* input, flo
 using WideTag = hn::CappedTag<float, 16>;
 constexpr std::size_t kWideWidth = hn::MaxLanes(WideTag());
 
-constexpr std::size_t kPickWords = kWideWidth / 8;  // 4 bits of picks for each of 8 or 16 outputs
-
 std::size_t window_width_target() { return kWideWidth >= 8 ? kWideWidth : 0; }
 
 #if HWY_TARGET <= HWY_AVX2
-
-// The word or two words of picks in all lanes, each shifted to its own four bits.
-HWY_INLINE auto unpack_picks(const std::uint32_t* HWY_RESTRICT picks) {
-  const hn::RebindToUnsigned<WideTag> du;
-  const auto lanes = hn::ShiftRight<kPickWords / 2>(hn::Iota(du, 0));
-  auto words = hn::Set(du, picks[0]);
-  if constexpr (kPickWords == 2) {
-    std::uint64_t both = 0;
-    std::memcpy(&both, picks, sizeof(both));
-    words = hn::BitCast(du, hn::Set(hn::Repartition<std::uint64_t, decltype(du)>(), both));
-  }
-  const auto shifted = hn::Shr(words, hn::ShiftLeft<2>(lanes));
-  return hn::BitCast(hn::RebindToSigned<WideTag>(), hn::And(shifted, hn::Set(du, kWideWidth - 1)));
-}
 
 // Loads before it picks: on some machines (Zen 3) a permutation of a memory operand takes twice the time of both.
 HWY_INLINE hn::Vec<WideTag> load_window(const float* HWY_RESTRICT input) {
@@ -118,22 +101,26 @@ HWY_INLINE hn::Vec<WideTag> load_window(const float* HWY_RESTRICT input) {
   return window;
 }
 
-void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRICT input,
-                             float* HWY_RESTRICT outputs) {
+void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
   const WideTag d;
+  const hn::RebindToUnsigned<WideTag> du;
+  const hn::RebindToSigned<WideTag> di;
   for (std::size_t s = 0; s < matrix.sets; ++s) {
     float* HWY_RESTRICT output = outputs + s * kWindowGroups * kWideWidth;
     hn::Vec<WideTag> sums[kWindowGroups];
     EAUDEQN_UNROLL
     for (std::size_t h = 0; h < kWindowGroups; ++h) sums[h] = hn::LoadU(d, output + h * kWideWidth);
     const std::size_t end = matrix.starts[s + 1];
-    for (std::size_t e = matrix.starts[s]; e < end; ++e) {
+    for (std::size_t block = matrix.starts[s]; block < end; ++block) {
+      auto picks = hn::LoadU(du, matrix.picks + block * kWideWidth);
       EAUDEQN_UNROLL
-      for (std::size_t h = 0; h < kWindowGroups; ++h) {
-        const std::size_t part = e * kWindowGroups + h;
-        const auto picks = hn::IndicesFromVec(d, unpack_picks(matrix.picks + part * kPickWords));
-        const auto picked = hn::TableLookupLanes(load_window(input + matrix.bases[part]), picks);
-        sums[h] = hn::MulAdd(hn::LoadU(d, matrix.values + part * kWideWidth), picked, sums[h]);
+      for (std::size_t k = 0; k < kWindowSteps * kWindowGroups; ++k) {
+        const std::size_t part = block * kWindowSteps * kWindowGroups + k;
+        const auto lanes = hn::IndicesFromVec(d, hn::BitCast(di, hn::And(picks, hn::Set(du, kWideWidth - 1))));
+        const auto picked = hn::TableLookupLanes(load_window(input + matrix.bases[part]), lanes);
+        hn::Vec<WideTag>& sum = sums[k % kWindowGroups];
+        sum = hn::MulAdd(hn::LoadU(d, matrix.values + part * kWideWidth), picked, sum);
+        picks = hn::ShiftRight<4>(picks);
       }
     }
     EAUDEQN_UNROLL

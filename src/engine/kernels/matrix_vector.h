@@ -24,14 +24,15 @@ struct GroupedMatrix {
 };
 void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs);
 
-// Sparse, for wide vectors: a step looks at width = window_width() inputs in one register and each of as many outputs
-// picks one of them. kWindowGroups such groups go side by side, or the multiply-adds would wait for each other: step e of
-// set s, group h, is part p = e kWindowGroups + h and adds to output (s kWindowGroups + h) width + i the product
-// values[p width + i] x input[bases[p] + pick], where the pick of output i is bits 4 (i / words) to 4 (i / words) + 3 of
-// picks[p words + i % words], words = width / 8. `input` can be read up to width - 1 floats past the last base.
-inline constexpr std::size_t kWindowGroups = 4;
+// Sparse, for wide vectors: a part looks at width = window_width() inputs in one register and each of as many outputs
+// picks one of them. A step is a part for each of kWindowGroups groups of outputs side by side, or the multiply-adds
+// would wait for each other; kWindowSteps steps make a block, whose picks share one word per lane. Part p = (block *
+// kWindowSteps + step) * kWindowGroups + group of set s adds to output (s * kWindowGroups + group) * width + lane the
+// product values[p * width + lane] x input[bases[p] + pick], the pick being the p % 8th four bits of picks[block *
+// width + lane]. `input` can be read up to width - 1 floats past the last base.
+inline constexpr std::size_t kWindowGroups = 4, kWindowSteps = 2;
 struct WindowMatrix {
-  const std::size_t* starts = nullptr;  // steps of each set
+  const std::size_t* starts = nullptr;  // blocks of each set
   const float* values = nullptr;
   const std::uint32_t* picks = nullptr;
   const std::uint16_t* bases = nullptr;
@@ -40,9 +41,9 @@ struct WindowMatrix {
 std::size_t window_width();  // of this machine; 0 where vectors are too narrow for it
 void multiply_windows(const WindowMatrix& matrix, const float* input, float* outputs);
 
-// Dense: outputs[0, width) += sum over k of inputs[k] x values[columns[k] * width, + width). Width is a multiple of 8, at
-// most kColumnBlock. Columns are fetched into the cache ahead, because skipped ones mislead the hardware: the kColumnsAhead
-// entries after the last of `columns` must name columns too.
+// Dense: outputs[0, width) += sum over k of inputs[k] x values[columns[k] * width, + width). Width is a multiple of 8,
+// at most kColumnBlock. Columns are fetched into the cache ahead, because skipped ones mislead the hardware: the
+// kColumnsAhead entries after the last of `columns` must name columns too.
 inline constexpr std::size_t kColumnBlock = 64;
 inline constexpr std::size_t kColumnsAhead = 24;
 void multiply_columns(const float* values, std::size_t width, const std::uint32_t* columns, const float* inputs,

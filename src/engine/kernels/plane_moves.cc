@@ -241,8 +241,8 @@ void max_pool_planes_target(const PlaneLayout& in, const float* input, const Pla
         if (row >= above && row - above < in.height) rows[count++] = input + in.offset(c, row - above, 0);
       }
       largest_of_rows(rows, count, in.width, scratch + left);
-      std::fill_n(scratch, left, nothing);
-      std::fill_n(scratch + left + in.width, 3 + 2 * kWidth, nothing);
+      if (left > 0) scratch[0] = nothing;
+      for (std::size_t x = left + in.width; x < 2 * out.width + 1; ++x) scratch[x] = nothing;
       largest_of_columns(scratch, out.width, output + out.offset(c, y, 0));
     }
   }

@@ -24,7 +24,8 @@ struct PlaneRuns {
 };
 
 // Output channel o sums weights starts[o] .. starts[o + 1]: values[i] x the run at input + offsets[i], from biases[o].
-// `order` lists the channels by their number of weights: loops of equal length in a row end where the processor expects.
+// `order` lists the channels by their number of weights: loops of equal length in a row end where the processor
+// expects.
 struct SparsePlanes {
   const std::size_t* starts = nullptr;
   const std::int32_t* offsets = nullptr;
