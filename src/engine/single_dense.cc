@@ -30,10 +30,11 @@ std::vector<std::size_t> count_rows(const LayerWeights& weights, std::size_t out
 
 }  // namespace
 
-void SingleDense::sort_outputs(std::span<const std::size_t> counts) {
-  order_.resize(counts.size());
-  std::iota(order_.begin(), order_.end(), 0U);
-  std::stable_sort(order_.begin(), order_.end(),
+void SingleDense::append_order(std::span<const std::size_t> counts) {
+  const auto first = static_cast<std::ptrdiff_t>(order_.size());
+  order_.resize(order_.size() + counts.size());
+  std::iota(order_.begin() + first, order_.end(), 0U);
+  std::stable_sort(order_.begin() + first, order_.end(),
                    [&](std::uint32_t a, std::uint32_t b) { return counts[a] < counts[b]; });
 }
 
@@ -50,7 +51,7 @@ void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights) {
     std::iota(order_.begin(), order_.end(), 0U);
     arrange_columns(weights);
   } else {
-    sort_outputs(counts);
+    append_order(counts);
     form_ = Form::windows;
     if (window_width() > 0) arrange_windows(weights);
     const double group_steps =
@@ -153,18 +154,19 @@ void SingleDense::arrange_windows(const LayerWeights& weights) {
   std::copy(values.begin(), values.end(), values_.data());
 }
 
-void SingleDense::refer_to(const LayerSpec& spec, const LayerPlan& plan, const Layer& layer, bool masks_changed) {
+void SingleDense::refer_to(const LayerSpec& spec, const Layer& layer, bool masks_changed) {
   outputs_ = spec.out;
   inputs_ = spec.in;
-  plan_ = &plan;
   layer_ = &layer;
   form_ = layer.compact ? Form::rows : Form::dense_rows;
   if (!layer.compact || !masks_changed) return;
+  order_.clear();
   std::vector<std::size_t> counts(outputs_);
-  for (std::size_t o = 0; o < outputs_; ++o) {
-    counts[o] = layer.forward.starts[(o + 1) * plan.segments] - layer.forward.starts[o * plan.segments];
+  for (std::size_t segment = 0; segment < layer.forward.segments; ++segment) {
+    const std::size_t* starts = layer.forward.starts.data() + segment * outputs_;
+    for (std::size_t o = 0; o < outputs_; ++o) counts[o] = starts[o + 1] - starts[o];
+    append_order(counts);
   }
-  sort_outputs(counts);
 }
 
 void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
@@ -180,14 +182,15 @@ void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) c
 }
 
 void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* outputs) const {
-  if (form_ == Form::rows) {
-    multiply_rows({layer_->forward.starts.data(), plan_->segments, layer_->forward.offsets.data(),
-                   layer_->weights.data(), layer_->bias.data(), order_.data(), outputs_},
-                  input, outputs);
-    return;
-  }
-  if (form_ == Form::dense_rows) {
-    multiply_dense_rows(layer_->weights.data(), layer_->bias.data(), outputs_, inputs_, input, outputs);
+  if (layer_ != nullptr) {
+    std::copy_n(layer_->bias.data(), outputs_, outputs);
+    if (form_ == Form::dense_rows) multiply_dense_rows(layer_->weights.data(), outputs_, inputs_, input, outputs);
+    const LayerIndex& index = layer_->forward;
+    for (std::size_t segment = 0; form_ == Form::rows && segment < index.segments; ++segment) {
+      multiply_rows({index.starts.data() + segment * outputs_, index.offsets.data(), layer_->weights.data(),
+                     order_.data() + segment * outputs_, outputs_},
+                    input, outputs);
+    }
     return;
   }
   std::copy_n(biases_.data(), biases_.size(), scratch.sums.data());

@@ -97,7 +97,8 @@ void SingleForward::convolution(const SingleWeights& weights, std::size_t index)
   if (layer.dense) {
     dense_planes({geometry.offsets.data(), geometry.offsets.size(), layer.values, layer.biases, layer_spec.out}, runs);
   } else {
-    sparse_planes({layer.starts, layer.offsets.data(), layer.values, layer.biases, layer.order.data(), layer_spec.out},
+    sparse_planes({layer.starts, layer.offsets.data(), layer.values, layer.biases, layer.order.data(), layer_spec.out,
+                   layer.segments},
                   runs);
   }
 }

@@ -11,12 +11,13 @@ namespace {
 // Denser than this, the dense form of a convolution is faster (measured: docs/performance.md).
 constexpr double kDenseConvolution = 0.6;
 
-std::vector<std::uint32_t> by_length(std::span<const std::size_t> starts) {
-  std::vector<std::uint32_t> order(starts.size() - 1);
+// Channels by their number of weights in all segments.
+std::vector<std::uint32_t> by_length(std::span<const std::size_t> starts, std::size_t channels) {
+  std::vector<std::size_t> counts(channels, 0);
+  for (std::size_t i = 0; i + 1 < starts.size(); ++i) counts[i % channels] += starts[i + 1] - starts[i];
+  std::vector<std::uint32_t> order(channels);
   std::iota(order.begin(), order.end(), 0U);
-  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) {
-    return starts[a + 1] - starts[a] < starts[b + 1] - starts[b];
-  });
+  std::stable_sort(order.begin(), order.end(), [&](std::uint32_t a, std::uint32_t b) { return counts[a] < counts[b]; });
   return order;
 }
 
@@ -58,7 +59,7 @@ void SingleWeights::copy_convolution(std::size_t layer, const LayerWeights& weig
   std::copy(values.begin(), values.end(), to.own_values.data());
   to.own_biases = AlignedBuffer(spec.out);
   std::copy(weights.bias.begin(), weights.bias.end(), to.own_biases.data());
-  to.order = by_length(to.own_starts);
+  to.order = by_length(to.own_starts, spec.out);
   to.starts = to.own_starts.data();
   to.values = to.own_values.data();
   to.biases = to.own_biases.data();
@@ -74,7 +75,7 @@ void SingleWeights::refer_to(const Network& network) {
     const bool masks_changed = masks_seen_[l] != layer.masks_version;
     if (operation.kind == OperationKind::convolution) refer_to_convolution(l, layer, masks_changed);
     if (operation.kind == OperationKind::dense) {
-      dense_[l].refer_to(spec.layers[l], geometry_->plan()->layers[l], layer, masks_changed);
+      dense_[l].refer_to(spec.layers[l], layer, masks_changed);
     }
     masks_seen_[l] = layer.masks_version;
   }
@@ -84,11 +85,12 @@ void SingleWeights::refer_to_convolution(std::size_t layer, const Layer& from, b
   SingleConvolution& to = convolutions_[layer];
   to.dense = !from.compact;
   to.starts = from.forward.starts.data();
+  to.segments = from.forward.segments;
   to.values = from.weights.data();
   to.biases = from.bias.data();
   if (to.dense || !masks_changed) return;
   const std::vector<std::int32_t>& offsets = geometry_->convolution(layer).offsets;
-  to.order = by_length(from.forward.starts);
+  to.order = by_length(from.forward.starts, from.forward.rows);
   to.offsets.resize(from.active);
   for (std::size_t i = 0; i < from.active; ++i) to.offsets[i] = offsets[from.positions[i] % offsets.size()];
 }

@@ -15,6 +15,7 @@ namespace eaudeqn {
 struct SingleConvolution {
   bool dense = false;  // all weights; else starts and offsets of the active ones
   const std::size_t* starts = nullptr;
+  std::size_t segments = 1;
   std::vector<std::int32_t> offsets;
   std::vector<std::uint32_t> order;  // channels by number of weights
   const float* values = nullptr;

@@ -174,30 +174,30 @@ void multiply_columns_target(const float* values, std::size_t width, const std::
 // Four rows at once: one chain alone would wait for the multiply-add before.
 void multiply_rows_target(const RowMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
   const Single d;
-  using Sum = hn::Vec<Single>;
   constexpr std::size_t kRows = 4;
+  const std::int32_t* HWY_RESTRICT offsets = matrix.offsets;
+  const float* HWY_RESTRICT values = matrix.values;
   for (std::size_t first = 0; first < matrix.rows; first += kRows) {
     std::size_t begins[kRows] = {}, counts[kRows] = {};
-    Sum sums[kRows];
+    hn::Vec<Single> sums[kRows];
     const std::size_t rows = std::min(kRows, matrix.rows - first);
     for (std::size_t r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
     for (std::size_t r = 0; r < rows; ++r) {
       const std::size_t o = matrix.order[first + r];
-      begins[r] = matrix.starts[o * matrix.row_step];
-      counts[r] = matrix.starts[(o + 1) * matrix.row_step] - begins[r];
-      sums[r] = hn::Set(d, matrix.biases[o]);
+      begins[r] = matrix.starts[o];
+      counts[r] = matrix.starts[o + 1] - begins[r];
+      sums[r] = hn::Set(d, outputs[o]);
     }
     const auto add = [&](std::size_t r, std::size_t i) HWY_ATTR {
-      const std::size_t at = begins[r] + i;
-      sums[r] = hn::MulAdd(hn::Set(d, matrix.values[at]), hn::Set(d, input[matrix.offsets[at]]), sums[r]);
+      sums[r] = hn::MulAdd(hn::Set(d, values[i]), hn::Set(d, input[offsets[i]]), sums[r]);
     };
     const std::size_t common = *std::min_element(counts, counts + kRows);
     for (std::size_t i = 0; i < common; ++i) {
       EAUDEQN_UNROLL
-      for (std::size_t r = 0; r < kRows; ++r) add(r, i);
+      for (std::size_t r = 0; r < kRows; ++r) add(r, begins[r] + i);
     }
     for (std::size_t r = 0; r < rows; ++r) {
-      for (std::size_t i = common; i < counts[r]; ++i) add(r, i);
+      for (std::size_t i = common; i < counts[r]; ++i) add(r, begins[r] + i);
       outputs[matrix.order[first + r]] = hn::GetLane(sums[r]);
     }
   }
@@ -235,12 +235,12 @@ HWY_INLINE void load_transposed(const float* HWY_RESTRICT values, std::size_t pi
 
 // kBlocks x kWidth rows: two blocks hide each other's waiting.
 template <std::size_t kBlocks>
-HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, const float* biases, std::size_t count,
-                                 const float* HWY_RESTRICT input, float* outputs) {
+HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, std::size_t count, const float* HWY_RESTRICT input,
+                                 float* outputs) {
   const Tag d;
   Vector sums[kBlocks];
   EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) sums[b] = hn::LoadU(d, biases + b * kWidth);
+  for (std::size_t b = 0; b < kBlocks; ++b) sums[b] = hn::LoadU(d, outputs + b * kWidth);
   std::size_t i = 0;
   for (; i + 4 <= count; i += 4) {
     EAUDEQN_UNROLL
@@ -265,12 +265,12 @@ HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, const float* 
 
 #endif
 
-void multiply_dense_rows_target(const float* values, const float* biases, std::size_t rows, std::size_t count,
-                                const float* input, float* outputs) {
+void multiply_dense_rows_target(const float* values, std::size_t rows, std::size_t count, const float* input,
+                                float* outputs) {
   std::size_t r = 0;
 #if HWY_TARGET != HWY_SCALAR
   for (; r + 2 * kWidth <= rows; r += 2 * kWidth) {
-    dense_row_blocks<2>(values + r * count, biases + r, count, input, outputs + r);
+    dense_row_blocks<2>(values + r * count, count, input, outputs + r);
   }
 #endif
   const Single d;
@@ -281,7 +281,7 @@ void multiply_dense_rows_target(const float* values, const float* biases, std::s
     hn::Vec<Single> sums[kRows];
     for (std::size_t k = 0; k < kRows; ++k) {
       row[k] = r + std::min(k, last);
-      sums[k] = hn::Set(d, biases[row[k]]);
+      sums[k] = hn::Set(d, outputs[row[k]]);
     }
     for (std::size_t i = 0; i < count; ++i) {
       EAUDEQN_UNROLL
@@ -325,9 +325,8 @@ void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs) 
   HWY_DYNAMIC_DISPATCH(multiply_rows_target)(matrix, input, outputs);
 }
 
-void multiply_dense_rows(const float* values, const float* biases, std::size_t rows, std::size_t count,
-                         const float* input, float* outputs) {
-  HWY_DYNAMIC_DISPATCH(multiply_dense_rows_target)(values, biases, rows, count, input, outputs);
+void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_dense_rows_target)(values, rows, count, input, outputs);
 }
 
 }  // namespace eaudeqn

@@ -11,7 +11,7 @@
 
 namespace eaudeqn {
 
-// Sums start from what the outputs hold, in all functions but the last two.
+// Sums start from what the outputs hold.
 
 // Sparse, groups of kGroup outputs side by side: step e of group g, starts[g] <= e < starts[g + 1], adds to output
 // 8 g + i the product values[8 e + i] x input[indices[8 e + i]].
@@ -49,21 +49,18 @@ inline constexpr std::size_t kColumnsAhead = 24;
 void multiply_columns(const float* values, std::size_t width, const std::uint32_t* columns, const float* inputs,
                       std::size_t count, float* outputs);
 
-// Sparse, as the batch kernels store it: output o sums values[i] x input[offsets[i]], i in [starts[o * row_step],
-// starts[(o + 1) * row_step]), from biases[o]; `order` lists the outputs so that neighbours have about as many weights.
+// Sparse, as the batch kernels store one segment of inputs: to output o come values[i] x input[offsets[i]], starts[o]
+// <= i < starts[o + 1]. `order` lists the outputs so that neighbours have about as many weights.
 struct RowMatrix {
   const std::size_t* starts = nullptr;
-  std::size_t row_step = 1;
   const std::int32_t* offsets = nullptr;
   const float* values = nullptr;
-  const float* biases = nullptr;
   const std::uint32_t* order = nullptr;
   std::size_t rows = 0;
 };
 void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs);
 
-// Dense, as the batch kernels store it: outputs[o] = biases[o] + sum over i of values[o * count + i] x input[i].
-void multiply_dense_rows(const float* values, const float* biases, std::size_t rows, std::size_t count,
-                         const float* input, float* outputs);
+// Dense, as the batch kernels store it: outputs[o] += sum over i of values[o * count + i] x input[i].
+void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs);
 
 }  // namespace eaudeqn

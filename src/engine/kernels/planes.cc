@@ -52,13 +52,15 @@ HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, st
     const auto bias = hn::Set(d, weights.biases[o]);
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) sums[v] = bias;
-    const std::size_t end = weights.starts[o + 1];
-    for (std::size_t i = weights.starts[o]; i < end; ++i) {
-      const auto weight = hn::Set(d, weights.values[i]);
-      const float* HWY_RESTRICT source = input + weights.offsets[i];
-      EAUDEQN_UNROLL
-      for (std::size_t v = 0; v < kVectors; ++v) {
-        sums[v] = hn::MulAdd(weight, hn::LoadU(d, source + v * kSparseWidth), sums[v]);
+    for (std::size_t s = 0; s < weights.segments; ++s) {
+      const std::size_t* starts = weights.starts + s * weights.channels + o;
+      for (std::size_t i = starts[0]; i < starts[1]; ++i) {
+        const auto weight = hn::Set(d, weights.values[i]);
+        const float* HWY_RESTRICT source = whole_address(input + weights.offsets[i]);
+        EAUDEQN_UNROLL
+        for (std::size_t v = 0; v < kVectors; ++v) {
+          sums[v] = hn::MulAdd(weight, hn::LoadU(d, source + v * kSparseWidth), sums[v]);
+        }
       }
     }
     finish_tile<kVectors>(runs, d, o, cell, sums);

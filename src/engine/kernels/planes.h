@@ -23,16 +23,16 @@ struct PlaneRuns {
   bool relu = false;  // then max(0, .)
 };
 
-// Output channel o sums weights starts[o] .. starts[o + 1]: values[i] x the run at input + offsets[i], from biases[o].
-// `order` lists the channels by their number of weights: loops of equal length in a row end where the processor
-// expects.
+// Output channel o sums, from biases[o], the weights starts[s * channels + o] .. starts[s * channels + o + 1] of
+// segment s = 0, 1, ...: values[i] x the run at input + offsets[i]. `order` lists the channels by their number of
+// weights: loops of equal length in a row end where the processor expects.
 struct SparsePlanes {
   const std::size_t* starts = nullptr;
   const std::int32_t* offsets = nullptr;
   const float* values = nullptr;
   const float* biases = nullptr;
   const std::uint32_t* order = nullptr;
-  std::size_t channels = 0;
+  std::size_t channels = 0, segments = 1;
 };
 void sparse_planes(const SparsePlanes& weights, const PlaneRuns& runs);
 
