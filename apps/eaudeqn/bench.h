@@ -10,11 +10,14 @@
 #include <vector>
 
 #include "commands.h"
+#include "engine/network.h"
+#include "sparsity/magnitude.h"
 
 namespace eaudeqn {
 
 // Each adds one benchmark to the `bench` command.
 void add_bench_update(CLI::App& bench, Run& run);
+void add_bench_act(CLI::App& bench, Run& run);
 void add_bench_environment(CLI::App& bench, Run& run);
 void add_bench_replay(CLI::App& bench, Run& run);
 
@@ -30,6 +33,9 @@ std::vector<double> measure_milliseconds(std::size_t warm_up, std::size_t repeat
   }
   return times;
 }
+
+// Leaves a share of `sparsity` of the weights inactive: those of smallest magnitude.
+void prune(Network& network, double sparsity, Distribution distribution);
 
 double median(std::vector<double> values);
 double minimum(const std::vector<double>& values);

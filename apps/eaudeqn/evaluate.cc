@@ -22,14 +22,13 @@ struct Arguments {
   std::int64_t steps = 0;
   double epsilon = -1;
   std::uint64_t seed = 1;
-  int threads = 0;
   bool json = false;
 };
 
 int run_evaluate(const Arguments& arguments) {
   const auto file = policy_file(arguments.subject);
   const Policy policy = read_policy(file);
-  Network network = make_network(policy, file.string());
+  const Network network = make_network(policy, file.string());
   const Config config = parse_config(metadata(policy, "config", file), file.string() + " (config)");
   EvaluationRequest request;
   request.environment = metadata(policy, "environment", file);
@@ -38,7 +37,6 @@ int run_evaluate(const Arguments& arguments) {
   request.steps = arguments.steps;
   request.epsilon = arguments.epsilon >= 0 ? arguments.epsilon : config.evaluation.epsilon;
   request.seed = arguments.seed;
-  ThreadPool pool(arguments.threads > 0 ? arguments.threads : default_threads(config));
   ProgressLine progress;
   RateMeter rate;
   const auto report = [&](const EvaluationResult& result) {
@@ -56,7 +54,7 @@ int run_evaluate(const Arguments& arguments) {
                               result.returns.size() + 1, result.steps, rate.per_second(), result.mean_return(),
                               remaining));
   };
-  const EvaluationResult result = evaluate(network, request, pool, stop_requested, report);
+  const EvaluationResult result = evaluate(network, request, stop_requested, report);
   if (result.stopped) throw Error::failure("evaluation stopped by a signal before its end; nothing was written");
   if (arguments.json) {
     nlohmann::ordered_json json;
@@ -92,8 +90,6 @@ void add_evaluate(CLI::App& app, Run& run) {
   command->add_option("--epsilon", arguments->epsilon, "Share of random actions (default: the run's config)")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns");
-  command->add_option("--threads", arguments->threads, "Threads; results do not depend on it")
-      ->check(CLI::Range(1, 256));
   command->add_flag("--json", arguments->json, "One JSON object on stdout, nothing else");
   command->callback([arguments, &run] { run = [arguments] { return run_evaluate(*arguments); }; });
 }

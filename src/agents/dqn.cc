@@ -29,18 +29,14 @@ double exploration_epsilon(const TrainingConfig& training, std::int64_t step) {
 }
 
 GreedyActor::GreedyActor(const std::shared_ptr<const NetworkPlan>& plan)
-    : input_(plan, 1), workspace_(plan, 1, false), values_(plan->spec.architecture.outputs) {
-  workspace_.set_input(input_);
-}
+    : forward_(std::make_shared<SingleGeometry>(plan)), values_(plan->spec.architecture.outputs) {}
 
-int GreedyActor::act(Network& network, std::span<const std::byte> observation, ThreadPool& pool) {
-  input_.load(observation, 1, pool);
-  const Pass pass{&network, &workspace_};
-  forward(std::span(&pass, 1), pool);
+int GreedyActor::act(const SingleWeights& weights, std::span<const std::byte> observation) {
+  const std::span<const float> outputs = forward_.forward(weights, observation);
+  values_.assign(outputs.begin(), outputs.end());
   int best = 0;
   float largest = -std::numeric_limits<float>::infinity();
   for (std::size_t a = 0; a < values_.size(); ++a) {
-    values_[a] = workspace_.output(0, a);
     if (values_[a] > largest) {
       largest = values_[a];
       best = static_cast<int>(a);
@@ -59,15 +55,17 @@ DqnAgent::DqnAgent(const Config& config, const Architecture& architecture)
       next_observations_(plan_, static_cast<std::size_t>(config.training.batch_size)),
       target_workspace_(plan_, static_cast<std::size_t>(config.training.batch_size), false) {
   target_workspace_.set_input(next_observations_);
+  for (std::size_t k = 0; k < population_.size(); ++k) acting_weights_.push_back(actor_.make_weights());
 }
 
-int DqnAgent::act(std::span<const std::byte> observation, std::int64_t step, ThreadPool& pool) {
+int DqnAgent::act(std::span<const std::byte> observation, std::int64_t step) {
   const std::size_t k = population_.draw_acting_network();
   const std::size_t actions = plan_->spec.architecture.outputs;
   if (exploration_.uniform() < exploration_epsilon(config_.training, step)) {
     return static_cast<int>(exploration_.below(actions));
   }
-  return actor_.act(population_.network(k), observation, pool);
+  acting_weights_[k].refer_to(population_.network(k));
+  return actor_.act(acting_weights_[k], observation);
 }
 
 // y = r + gamma (1 - terminal) max_a Q_bar(s', a); the batch's discounts carry gamma and terminal.

@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "eaudeqn/config.h"
 #include "engine/passes.h"
+#include "engine/single_forward.h"
 #include "population/population.h"
 #include "replay/replay.h"
 
@@ -24,18 +25,19 @@ Architecture make_architecture(const NetworkConfig& network, const std::vector<s
 // Linear from epsilon_start to epsilon_end over epsilon_duration steps; 1 during the initial samples.
 double exploration_epsilon(const TrainingConfig& training, std::int64_t step);
 
-// Runs one network on single observations: acting and evaluation.
+// Runs networks on single observations, on the calling thread: acting and evaluation.
 class GreedyActor {
  public:
   explicit GreedyActor(const std::shared_ptr<const NetworkPlan>& plan);
 
+  // For act(): nothing is in it yet.
+  SingleWeights make_weights() const { return SingleWeights(forward_.geometry()); }
   // argmax_a Q(observation, a), the lower index of equals, NaN never; observation: planes of one sample.
-  int act(Network& network, std::span<const std::byte> observation, ThreadPool& pool);
+  int act(const SingleWeights& weights, std::span<const std::byte> observation);
   const std::vector<float>& values() const { return values_; }  // Q of the last act
 
  private:
-  InputTensor input_;
-  Workspace workspace_;
+  SingleForward forward_;
   std::vector<float> values_;
 };
 
@@ -45,7 +47,7 @@ class DqnAgent {
   DqnAgent(const Config& config, const Architecture& architecture);
 
   // epsilon-greedily with an online network k drawn with p_k ~ 1 / (L_k + 1e-6).
-  int act(std::span<const std::byte> observation, std::int64_t step, ThreadPool& pool);
+  int act(std::span<const std::byte> observation, std::int64_t step);
 
   // One batch, one target y shared by all K networks; each takes one Adam step on its mean squared error, which is
   // added to L_k. Returns the K losses.
@@ -70,6 +72,7 @@ class DqnAgent {
   std::shared_ptr<const NetworkPlan> plan_;
   Population population_;
   GreedyActor actor_;
+  std::vector<SingleWeights> acting_weights_;  // one per online network
   RandomStream exploration_;
   InputTensor observations_, next_observations_;
   Workspace target_workspace_;

@@ -93,7 +93,7 @@ TEST(OneDenseNetwork, IsDqnBitForBit) {
     RandomStream stream(5, "dqn");
     for (std::int64_t step = 0; step < (architecture.byte_input ? 12 : 40); ++step) {
       const auto observation = random_observations(architecture, 1, stream);
-      ASSERT_EQ(agent.act(observation, step, pool), static_cast<int>(plain.act(observation, step))) << "step " << step;
+      ASSERT_EQ(agent.act(observation, step), static_cast<int>(plain.act(observation, step))) << "step " << step;
       const Batch batch = random_batch(architecture, 32, stream);
       agent.update(batch, pool);
       plain.learn(batch);
@@ -119,7 +119,7 @@ class EqualBits : public testing::TestWithParam<const char*> {
     std::vector<float> all;
     for (std::int64_t step = 1; step <= 6; ++step) {
       const auto observation = random_observations(architecture(), 1, stream);
-      all.push_back(static_cast<float>(agent.act(observation, 100'000'000, pool)));
+      all.push_back(static_cast<float>(agent.act(observation, 100'000'000)));
       for (const double loss : agent.update(random_batch(architecture(), 32, stream), pool)) {
         all.push_back(static_cast<float>(loss));
       }
@@ -151,7 +151,7 @@ TEST(SavedAgent, GoesOnToTheSameBits) {
     RandomStream stream(6, "future");
     std::vector<int> actions;
     for (std::int64_t step = 31; step <= 60; ++step) {
-      actions.push_back(agent.act(random_observations(vectors(), 1, stream), step, pool));
+      actions.push_back(agent.act(random_observations(vectors(), 1, stream), step));
       agent.update(random_batch(vectors(), 32, stream), pool);
       if (step % 10 == 0) agent.update_target(step);
     }
@@ -160,7 +160,7 @@ TEST(SavedAgent, GoesOnToTheSameBits) {
   DqnAgent agent(config, vectors());
   RandomStream stream(5, "past");
   for (std::int64_t step = 1; step <= 35; ++step) {
-    agent.act(random_observations(vectors(), 1, stream), step, pool);
+    agent.act(random_observations(vectors(), 1, stream), step);
     agent.update(random_batch(vectors(), 32, stream), pool);
     if (step % 10 == 0) agent.update_target(step);
   }

@@ -97,9 +97,10 @@ int greedy_action(const std::vector<float>& values) {
   last.bias = values;
   network.set_layer(2, last);
   GreedyActor actor(plan);
-  ThreadPool pool(1);
+  SingleWeights weights = actor.make_weights();
+  weights.refer_to(network);
   RandomStream stream(5, "greedy");
-  const int action = actor.act(network, random_observations(vectors(), 1, stream), pool);
+  const int action = actor.act(weights, random_observations(vectors(), 1, stream));
   EXPECT_TRUE(same_bits(actor.values(), values));
   return action;
 }
@@ -120,10 +121,11 @@ TEST(GreedyActor, SeesTheObservation) {
   RandomStream stream(5, "observation");
   network.initialize(stream);
   GreedyActor actor(plan);
-  ThreadPool pool(1);
+  SingleWeights weights = actor.make_weights();
+  weights.copy(network);
   for (int i = 0; i < 5; ++i) {
     const auto observation = random_observations(images(), 1, stream);
-    const int action = actor.act(network, observation, pool);
+    const int action = actor.act(weights, observation);
     const auto expected = naive_values(network, observation)[0];
     for (std::size_t a = 0; a < 3; ++a) EXPECT_NEAR(actor.values()[a], expected[a], 1e-5);
     EXPECT_EQ(action, std::max_element(expected.begin(), expected.end()) - expected.begin());
@@ -151,8 +153,8 @@ TEST(Acting, IsRandomAtEpsilonOneAndGreedyAtEpsilonZero) {
   constexpr int kSteps = 1'200;
   std::vector<int> before(3, 0), after(3, 0);
   for (int i = 0; i < kSteps; ++i) {
-    ++before[static_cast<std::size_t>(agent.act(observation, 999, pool))];
-    ++after[static_cast<std::size_t>(agent.act(observation, 1'000, pool))];
+    ++before[static_cast<std::size_t>(agent.act(observation, 999))];
+    ++after[static_cast<std::size_t>(agent.act(observation, 1'000))];
   }
   const double deviation = std::sqrt(kSteps * 2.0 / 9.0);
   for (const int count : before) EXPECT_NEAR(count, kSteps / 3.0, 4 * deviation);

@@ -15,8 +15,7 @@ double EvaluationResult::mean_return() const {
   return std::accumulate(returns.begin(), returns.end(), 0.0) / static_cast<double>(returns.size());
 }
 
-EvaluationResult evaluate(Network& network, const EvaluationRequest& request, ThreadPool& pool,
-                          const std::function<bool()>& stop,
+EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
                           const std::function<void(const EvaluationResult&)>& progress) {
   RandomStream seeds(request.seed, "evaluation environment");
   RandomStream exploration(request.seed, "evaluation exploration");
@@ -24,6 +23,8 @@ EvaluationResult evaluate(Network& network, const EvaluationRequest& request, Th
   const EnvironmentSpec& spec = environment->spec();
   FrameStack stack(spec.stack, spec.frame_bytes());
   GreedyActor actor(std::make_shared<NetworkPlan>(network.plan()));
+  SingleWeights weights = actor.make_weights();
+  weights.copy(network);
   EvaluationResult result;
   const auto finished = [&] {
     if (request.steps > 0) return result.steps >= request.steps;
@@ -42,7 +43,7 @@ EvaluationResult evaluate(Network& network, const EvaluationRequest& request, Th
       }
       const bool random = exploration.uniform() < request.epsilon;
       const int action =
-          random ? static_cast<int>(exploration.below(spec.actions())) : actor.act(network, stack.planes(), pool);
+          random ? static_cast<int>(exploration.below(spec.actions())) : actor.act(weights, stack.planes());
       const StepResult step = environment->step(action);
       stack.push(environment->frame());
       episode_return += step.reward;

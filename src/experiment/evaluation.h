@@ -6,7 +6,6 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
 #include "engine/network.h"
 
 namespace eaudeqn {
@@ -31,8 +30,7 @@ struct EvaluationResult {
 
 // A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each
 // step.
-EvaluationResult evaluate(Network& network, const EvaluationRequest& request, ThreadPool& pool,
-                          const std::function<bool()>& stop,
+EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
                           const std::function<void(const EvaluationResult&)>& progress = {});
 
 }  // namespace eaudeqn

@@ -100,7 +100,7 @@ class Run {
   // act, step, remember.
   void take_step() {
     Counters& counters = state_.counters;
-    const int action = state_.agent.act(state_.stack.planes(), counters.step, pool_);
+    const int action = state_.agent.act(state_.stack.planes(), counters.step);
     const StepResult result = state_.environment->step(action);
     const bool clip = state_.environment->spec().clip_rewards;
     state_.replay.add(action, static_cast<float>(clip ? std::clamp(result.reward, -1.0, 1.0) : result.reward),
@@ -173,7 +173,7 @@ class Run {
       progress_.show(fmt::format("evaluating at step {}: episode {} of {}, {} steps", counters.step,
                                  result.returns.size() + 1, request.episodes, result.steps));
     };
-    const EvaluationResult result = evaluate(network, request, pool_, stop_requested, report);
+    const EvaluationResult result = evaluate(network, request, stop_requested, report);
     if (result.stopped) return;  // done again after the resume, from the same state
     counters.evaluated_step = counters.step;
     metrics_->record("evaluation", counters.step,
