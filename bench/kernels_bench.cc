@@ -10,8 +10,11 @@
 //   weight_gradient  backward of a layer that reads the network's input, which needs no input gradient
 //   backward         weight gradient and input gradient
 //   forward_bytes, weight_gradient_bytes   the same of the layer that reads images, which stay bytes
+//   single           one observation, own copies of the weights: outputs of the layer, and laying out its input
+//   single_in_place  the same with the network's own arrays
 #include <benchmark/benchmark.h>
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -19,6 +22,7 @@
 #include "engine/kernels/cases.h"
 #include "engine/kernels/instruction_set.h"
 #include "engine/passes.h"
+#include "engine/single_forward.h"
 #include "fma_peak.h"
 
 namespace eaudeqn {
@@ -96,8 +100,55 @@ class Bench {
   ThreadPool pool_{1};
 };
 
-template <typename Run>
-void measure(benchmark::State& state, Bench& bench, double operations, const Run& run) {
+// One observation of the same layer: bytes for the layer that sees the screen, else what a ReLU leaves.
+class SingleBench {
+ public:
+  explicit SingleBench(const LayerCase& c)
+      : geometry_(std::make_shared<SingleGeometry>(std::make_shared<NetworkPlan>(spec_of(c)))),
+        network_(geometry_->plan(), false),
+        forward_(geometry_),
+        copies_(geometry_),
+        in_place_(geometry_) {
+    RandomStream stream(1, "kernels_bench");
+    LayerWeights layer = network_.layer_weights(0);
+    for (std::size_t i = 0; i < layer.weights.size(); ++i) {
+      layer.mask[i] = i == 0 || stream.uniform() < c.density ? 1 : 0;
+      layer.weights[i] = layer.mask[i] != 0 ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
+    }
+    network_.set_layer(0, layer);
+    copies_.copy(network_);
+    in_place_.refer_to(network_);
+    for (std::size_t i = 0; i < geometry_->spec().tensors[0].elements(); ++i) {
+      if (geometry_->spec().architecture.byte_input) {
+        observation_.push_back(static_cast<std::byte>(stream.below(256)));
+        continue;
+      }
+      const auto value = static_cast<float>(std::max(0.0, stream.uniform(-1, 1)));
+      const auto bytes = std::as_bytes(std::span(&value, 1));
+      observation_.insert(observation_.end(), bytes.begin(), bytes.end());
+    }
+  }
+
+  void copies() { forward_.forward(copies_, observation_); }
+  void in_place() { forward_.forward(in_place_, observation_); }
+  double useful_operations() const {
+    return 2.0 * static_cast<double>(network_.layers()[0].active * geometry_->spec().positions(0));
+  }
+
+ private:
+  static NetworkSpec spec_of(const LayerCase& c) {
+    return one_layer(c, false, c.stride == 4);
+  }
+
+  std::shared_ptr<const SingleGeometry> geometry_;
+  Network network_;
+  SingleForward forward_;
+  SingleWeights copies_, in_place_;
+  std::vector<std::byte> observation_;
+};
+
+template <typename Subject, typename Run>
+void measure(benchmark::State& state, Subject& bench, double operations, const Run& run) {
   static const double kPeak = measure_fma_peak();
   for (auto _ : state) {
     run(bench);
@@ -126,6 +177,14 @@ void register_case(const LayerCase& c) {
   register_one("forward", c, false, false, false);
   register_one("weight_gradient", c, true, false, false);
   register_one("backward", c, true, true, false);
+  benchmark::RegisterBenchmark(("single/" + name_of(c)).c_str(), [c](benchmark::State& state) {
+    SingleBench bench(c);
+    measure(state, bench, bench.useful_operations(), [](SingleBench& b) { b.copies(); });
+  });
+  benchmark::RegisterBenchmark(("single_in_place/" + name_of(c)).c_str(), [c](benchmark::State& state) {
+    SingleBench bench(c);
+    measure(state, bench, bench.useful_operations(), [](SingleBench& b) { b.in_place(); });
+  });
   if (c.height != 84) return;
   register_one("forward_bytes", c, false, false, true);
   register_one("weight_gradient_bytes", c, true, false, true);

@@ -30,11 +30,10 @@ std::vector<std::size_t> count_rows(const LayerWeights& weights, std::size_t out
 
 }  // namespace
 
-void SingleDense::append_order(std::span<const std::size_t> counts) {
-  const auto first = static_cast<std::ptrdiff_t>(order_.size());
-  order_.resize(order_.size() + counts.size());
-  std::iota(order_.begin() + first, order_.end(), 0U);
-  std::stable_sort(order_.begin() + first, order_.end(),
+void SingleDense::sort_outputs(std::span<const std::size_t> counts) {
+  order_.resize(counts.size());
+  std::iota(order_.begin(), order_.end(), 0U);
+  std::stable_sort(order_.begin(), order_.end(),
                    [&](std::uint32_t a, std::uint32_t b) { return counts[a] < counts[b]; });
 }
 
@@ -51,13 +50,15 @@ void SingleDense::copy(const LayerSpec& spec, const LayerWeights& weights) {
     std::iota(order_.begin(), order_.end(), 0U);
     arrange_columns(weights);
   } else {
-    append_order(counts);
+    sort_outputs(counts);
     form_ = Form::windows;
     if (window_width() > 0) arrange_windows(weights);
     const double group_steps =
         static_cast<double>(std::accumulate(counts.begin(), counts.end(), std::size_t{0})) / kGroup;
     if (starts_.empty() || static_cast<double>(bases_.size()) * kWindowCost > group_steps) {
       form_ = Form::groups;
+      picks_ = {};
+      bases_ = {};
       arrange_groups(weights);
     }
   }
@@ -154,19 +155,11 @@ void SingleDense::arrange_windows(const LayerWeights& weights) {
   std::copy(values.begin(), values.end(), values_.data());
 }
 
-void SingleDense::refer_to(const LayerSpec& spec, const Layer& layer, bool masks_changed) {
+void SingleDense::refer_to(const LayerSpec& spec, const Layer& layer) {
   outputs_ = spec.out;
   inputs_ = spec.in;
   layer_ = &layer;
   form_ = layer.compact ? Form::rows : Form::dense_rows;
-  if (!layer.compact || !masks_changed) return;
-  order_.clear();
-  std::vector<std::size_t> counts(outputs_);
-  for (std::size_t segment = 0; segment < layer.forward.segments; ++segment) {
-    const std::size_t* starts = layer.forward.starts.data() + segment * outputs_;
-    for (std::size_t o = 0; o < outputs_; ++o) counts[o] = starts[o + 1] - starts[o];
-    append_order(counts);
-  }
 }
 
 void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
@@ -187,8 +180,7 @@ void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* ou
     if (form_ == Form::dense_rows) multiply_dense_rows(layer_->weights.data(), outputs_, inputs_, input, outputs);
     const LayerIndex& index = layer_->forward;
     for (std::size_t segment = 0; form_ == Form::rows && segment < index.segments; ++segment) {
-      multiply_rows({index.starts.data() + segment * outputs_, index.offsets.data(), layer_->weights.data(),
-                     order_.data() + segment * outputs_, outputs_},
+      multiply_rows({index.starts.data() + segment * outputs_, index.offsets.data(), layer_->weights.data(), outputs_},
                     input, outputs);
     }
     return;

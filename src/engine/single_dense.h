@@ -26,8 +26,8 @@ class SingleDense {
   enum class Form { columns, groups, windows, rows, dense_rows };
 
   void copy(const LayerSpec& spec, const LayerWeights& weights);
-  // Reads the layer's arrays: valid as long as they are. `masks_changed`: since the last call.
-  void refer_to(const LayerSpec& spec, const Layer& layer, bool masks_changed);
+  // Reads the layer's arrays: valid as long as they are.
+  void refer_to(const LayerSpec& spec, const Layer& layer);
 
   Form form() const { return form_; }
   std::size_t outputs() const { return outputs_; }
@@ -42,14 +42,13 @@ class SingleDense {
   void arrange_columns(const LayerWeights& weights);
   void arrange_groups(const LayerWeights& weights);
   void arrange_windows(const LayerWeights& weights);
-  void append_order(std::span<const std::size_t> counts);
+  void sort_outputs(std::span<const std::size_t> counts);
   void run_columns(const float* input, SingleDenseScratch& scratch) const;
 
   Form form_ = Form::columns;
   std::size_t outputs_ = 0, inputs_ = 0;
-  // Output of each sum; by number of weights, so that neighbours have about as many. In place: of each segment.
-  std::vector<std::uint32_t> order_;
-  AlignedBuffer biases_;  // in that order
+  std::vector<std::uint32_t> order_;  // output of each sum; by number of weights, so that neighbours have about as many
+  AlignedBuffer biases_;              // in that order
   std::vector<std::size_t> starts_;
   AlignedBuffer values_;
   std::vector<std::uint16_t> indices_, bases_;

@@ -33,7 +33,7 @@ SingleForward::SingleForward(std::shared_ptr<const SingleGeometry> geometry) : g
   flat_ = AlignedBuffer(longest);
   pool_row_ = AlignedBuffer(widest + 64);
   if (!spec.architecture.byte_input) observation_ = AlignedBuffer(spec.tensors[0].elements());
-  outputs_ = AlignedBuffer(std::max(sums, spec.tensors.back().elements()));
+  outputs_ = AlignedBuffer(std::max(sums, spec.tensors.back().elements() + 16));
   scratch_.sums = AlignedBuffer(sums);
   scratch_.inputs = AlignedBuffer(longest);
   scratch_.nonzero.resize(longest);
@@ -162,9 +162,8 @@ std::span<const float> SingleForward::forward(const SingleWeights& weights, std:
     }
   }
   const std::size_t last = spec.tensors.size() - 1;
-  const std::size_t outputs = spec.tensors[last].elements();
-  for (std::size_t i = 0; i < outputs; ++i) outputs_.data()[i] = tensors_[last].data()[geometry_->place(last, i)];
-  return {outputs_.data(), outputs};
+  flatten_planes(geometry_->tensor(last), tensors_[last].data(), outputs_.data());
+  return {outputs_.data(), spec.tensors[last].elements()};
 }
 
 }  // namespace eaudeqn

@@ -11,6 +11,7 @@
 
 #include "eaudeqn/error.h"
 #include "engine/kernels/cases.h"
+#include "engine/kernels/matrix_vector.h"
 #include "engine/passes.h"
 
 namespace eaudeqn {
@@ -101,6 +102,26 @@ void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t se
     const auto expected = batch_outputs(plan, network, observation);
     ASSERT_EQ(to_vector(single.forward(copies, observation)), expected) << "own copies, observation " << i;
     ASSERT_EQ(to_vector(single.forward(in_place, observation)), expected) << "weights in place, observation " << i;
+  }
+}
+
+TEST(SingleDense, TheTableMeetsEveryForm) {
+  std::vector<int> forms(5, 0);
+  for (const LayerCase& c : layer_cases()) {
+    const NetworkSpec spec = one_layer(c, false);
+    if (spec.layers[0].convolution) continue;
+    RandomStream stream(5, "single_forward_test");
+    Network network(std::make_shared<const NetworkPlan>(spec), false);
+    prune_randomly(network, c.density, stream);
+    SingleDense dense;
+    dense.copy(spec.layers[0], network.layer_weights(0));
+    ++forms[static_cast<std::size_t>(dense.form())];
+    dense.refer_to(spec.layers[0], network.layers()[0]);
+    ++forms[static_cast<std::size_t>(dense.form())];
+  }
+  for (std::size_t form = 0; form < forms.size(); ++form) {
+    const bool possible = static_cast<SingleDense::Form>(form) != SingleDense::Form::windows || window_width() > 0;
+    EXPECT_EQ(forms[form] > 0, possible) << "form " << form;
   }
 }
 

@@ -75,7 +75,7 @@ void SingleWeights::refer_to(const Network& network) {
     const bool masks_changed = masks_seen_[l] != layer.masks_version;
     if (operation.kind == OperationKind::convolution) refer_to_convolution(l, layer, masks_changed);
     if (operation.kind == OperationKind::dense) {
-      dense_[l].refer_to(spec.layers[l], layer, masks_changed);
+      dense_[l].refer_to(spec.layers[l], layer);
     }
     masks_seen_[l] = layer.masks_version;
   }

@@ -183,10 +183,9 @@ void multiply_rows_target(const RowMatrix& matrix, const float* HWY_RESTRICT inp
     const std::size_t rows = std::min(kRows, matrix.rows - first);
     for (std::size_t r = 0; r < kRows; ++r) sums[r] = hn::Zero(d);
     for (std::size_t r = 0; r < rows; ++r) {
-      const std::size_t o = matrix.order[first + r];
-      begins[r] = matrix.starts[o];
-      counts[r] = matrix.starts[o + 1] - begins[r];
-      sums[r] = hn::Set(d, outputs[o]);
+      begins[r] = matrix.starts[first + r];
+      counts[r] = matrix.starts[first + r + 1] - begins[r];
+      sums[r] = hn::Set(d, outputs[first + r]);
     }
     const auto add = [&](std::size_t r, std::size_t i) HWY_ATTR {
       sums[r] = hn::MulAdd(hn::Set(d, values[i]), hn::Set(d, input[offsets[i]]), sums[r]);
@@ -198,7 +197,7 @@ void multiply_rows_target(const RowMatrix& matrix, const float* HWY_RESTRICT inp
     }
     for (std::size_t r = 0; r < rows; ++r) {
       for (std::size_t i = common; i < counts[r]; ++i) add(r, begins[r] + i);
-      outputs[matrix.order[first + r]] = hn::GetLane(sums[r]);
+      outputs[first + r] = hn::GetLane(sums[r]);
     }
   }
 }

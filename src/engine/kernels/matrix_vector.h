@@ -50,12 +50,11 @@ void multiply_columns(const float* values, std::size_t width, const std::uint32_
                       std::size_t count, float* outputs);
 
 // Sparse, as the batch kernels store one segment of inputs: to output o come values[i] x input[offsets[i]], starts[o]
-// <= i < starts[o + 1]. `order` lists the outputs so that neighbours have about as many weights.
+// <= i < starts[o + 1].
 struct RowMatrix {
   const std::size_t* starts = nullptr;
   const std::int32_t* offsets = nullptr;
   const float* values = nullptr;
-  const std::uint32_t* order = nullptr;
   std::size_t rows = 0;
 };
 void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs);
