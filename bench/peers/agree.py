@@ -3,6 +3,7 @@ agree, and so must their change, which is what the updates do. Pruned weights mu
 Exits with 1 if anything disagrees. It measures no time.
 """
 
+import os
 import sys
 
 import act_jax
@@ -15,6 +16,7 @@ import sac_update_torch
 import update_jax
 import update_torch
 
+THREADS = min(2, len(os.sched_getaffinity(0)))
 UPDATES = 4
 # Of the first loss, since what is left of a loss that nearly vanished has no precision of its own: float32 sums of
 # thousands of terms in different orders.
@@ -35,7 +37,7 @@ def all_variants(modules, request):
     """{name: step} of every variant of some peers."""
     steps = {}
     for module in modules:
-        peer, variants = module.load(1)
+        peer, variants = module.load(THREADS)
         for name, make in variants(request).items():
             steps[f"{peer} {name}"] = make()
     return steps
@@ -78,7 +80,7 @@ def check_updates(title, modules, request):
 def check_actions(network, sparsities):
     chosen = {}
     for sparsity in sparsities:
-        request = {"network": network, "features": 32, "sparsity": sparsity, "threads": 1}
+        request = {"network": network, "features": 32, "sparsity": sparsity, "threads": THREADS}
         for name, step in all_variants([act_onnxruntime, act_torch, act_jax], request).items():
             chosen.setdefault(name, []).append(int(step()))
     (_, reference), *others = chosen.items()
@@ -90,10 +92,12 @@ def check_actions(network, sparsities):
 def main():
     for network in ("nature", "impala"):
         for sparsity in (0, 0.9):
-            request = {"network": network, "features": 32, "networks": 2, "batch": 8, "sparsity": sparsity, "threads": 1}
+            request = {"network": network, "features": 32, "networks": 2, "batch": 8}
+            request |= {"sparsity": sparsity, "threads": THREADS}
             check_updates(f"update, {network}, {sparsity}", [update_torch, update_jax], request)
     for sparsity in (0, 0.9):
-        request = {"observation": 11, "actions": 3, "networks": 2, "batch": 64, "sparsity": sparsity, "threads": 1}
+        request = {"observation": 11, "actions": 3, "networks": 2, "batch": 64}
+        request |= {"sparsity": sparsity, "threads": THREADS}
         check_updates(f"critics, {sparsity}", [sac_update_torch, sac_update_jax], request)
     for network in ("nature", "impala"):
         check_actions(network, (0, 0.3, 0.5, 0.7, 0.8, 0.9, 0.95, 0.99))

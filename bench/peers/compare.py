@@ -1,8 +1,9 @@
-"""Compares the speed of this program with what everybody else uses, in one run on one machine (bench/peers/run starts it).
+"""Compares the speed of this program with what everybody else uses, in one run on one machine (bench/peers/run).
 
 Contestants take turns, in another order each round, and only one computes at a time, so that whatever else slows the
-machine slows all of them. Each keeps to the same processors. A contestant that is not there or fails is reported as missing with its
-message. Results go to a JSON file with every sample; --document also puts the tables into docs/performance.md.
+machine slows all of them. Each keeps to the same processors. A contestant that is not there or fails is reported as
+missing with its message. Results go to a JSON file with every sample; --document also puts the tables into
+docs/performance.md.
 
 It measures time only: agree.py checks that the peers compute the same.
 """
@@ -144,10 +145,10 @@ def run_case(name, options):
 
 
 def parse_arguments():
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0], prog="bench/peers/run")
+    parser = argparse.ArgumentParser(description=__doc__.split(" (")[0] + ".", prog="bench/peers/run")
     parser.add_argument("--cases", default=",".join(CASES), help="some of %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (%(default)s)")
-    parser.add_argument("--repeats", type=int, default=5, help="updates per turn; 20 times as many actions (%(default)s)")
+    parser.add_argument("--repeats", type=int, default=5, help="updates per turn; actions 20 times (%(default)s)")
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))), help="(%(default)s)")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/eaudeqn")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/peers/peers.json", help="every sample")

@@ -1,5 +1,5 @@
-"""The two kinds of contestants of compare.py: this program, started anew for each turn, and a peer, a worker process that
-lives as long as its case (worker.py). Both answer ask(request, repeats) with {"milliseconds": [...], ...} or
+"""The two kinds of contestants of compare.py: this program, started anew for each turn, and a peer, a worker process
+that lives as long as its case (worker.py). Both answer ask(request, repeats) with {"milliseconds": [...], ...} or
 {"error": "..."}.
 """
 

@@ -1,6 +1,6 @@
 """Peer: one update of the critics of EauDeSAC in JAX, Flax and optax (worker.py says how it is asked). One jitted
-function: the target pair's forward passes, y from the smaller of the two, forward and backward passes of K twin critics,
-mean squared errors, gradients times masks, Adam. The actor is not measured: its actions come with the batch.
+function: the target pair's forward passes, y from the smaller of the two, forward and backward passes of K twin
+critics, mean squared errors, gradients times masks, Adam. The actor is not measured: its actions come with the batch.
 
     {"observation": 11, "actions": 3, "networks": 5, "batch": 256, "sparsity": 0.9, "threads": 2, "repeats": 10}
 

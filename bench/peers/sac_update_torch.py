@@ -1,9 +1,13 @@
 """Peer: one update of the critics of EauDeSAC in PyTorch; what it measures is said in sac_update_jax.py.
 
-Variants: `together`, the 2 K critics in one tensor per layer and batched products; `separate`, one after the other.
+Variants: `together`, the 2 K critics in one tensor per layer and batched products; `separate`, one after the other;
+`threads`, as many groups of critics as there are threads, each together and on its own thread.
 """
 
+import functools
+
 import problem
+import update_torch
 import worker
 
 torch = None  # Imported when the number of threads is known.
@@ -11,12 +15,9 @@ torch = None  # Imported when the number of threads is known.
 
 def load(threads):
     global torch
-    worker.hold_to(threads)
-    import torch as imported
-
-    torch = imported
-    torch.set_num_threads(threads)
-    return f"torch {torch.__version__.split('+')[0]}", variants
+    peer, _ = update_torch.load(threads)
+    torch = update_torch.torch
+    return peer, variants
 
 
 def stack(arrays):
@@ -51,10 +52,11 @@ class Critics:
 class Update:
     """step() is one update; it returns the 2 K losses."""
 
-    def __init__(self, request, together):
+    def __init__(self, request, arrangement):
         layers = problem.critic_shapes(request["observation"], request["actions"])
         population = problem.population(layers, 2 * request["networks"], request["sparsity"])
-        groups = [population] if together else [[member] for member in population]
+        count = {"together": 1, "separate": len(population), "threads": request["threads"]}[arrangement]
+        groups = [population[len(population) * i // count : len(population) * (i + 1) // count] for i in range(count)]
         self.online = [Critics([weights for weights, _ in group], True) for group in groups]
         self.target = Critics(problem.target_pair(layers, request["sparsity"]), False)
         self.masked = []
@@ -66,6 +68,7 @@ class Update:
         self.optimizer = torch.optim.Adam(
             parameters, lr=problem.SAC_LEARNING_RATE, eps=problem.SAC_ADAM_EPSILON, fused=True
         )
+        self.each = update_torch.Threads(request["threads"]) if arrangement == "threads" else map
         batch = problem.critic_batch(request["batch"], request["observation"], request["actions"])
         self.batch = {name: torch.from_numpy(array) for name, array in batch.items()}
 
@@ -76,16 +79,22 @@ class Update:
             y = batch["rewards"] + batch["discounts"] * (smaller + batch["entropy_bonus"])
             x = torch.cat([batch["observations"], batch["actions"]], 1)
         self.optimizer.zero_grad(set_to_none=True)
-        losses = torch.cat([(critics(x) - y).square().mean(1) for critics in self.online])
-        losses.sum().backward()
+
+        def backward(critics):
+            loss = (critics(x) - y).square().mean(1)
+            loss.sum().backward()
+            return loss.detach()
+
+        losses = list(self.each(backward, self.online))
         for weight, mask in self.masked:
             weight.grad.mul_(mask)
         self.optimizer.step()
-        return losses.detach()
+        return torch.cat(losses)
 
 
 def variants(request):
-    return {"together": lambda: Update(request, True), "separate": lambda: Update(request, False)}
+    names = ["together", "separate"] + (["threads"] if 1 < request["threads"] <= request["networks"] else [])
+    return {name: functools.partial(Update, request, name) for name in names}
 
 
 if __name__ == "__main__":

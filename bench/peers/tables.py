@@ -2,6 +2,8 @@
 
 import re
 
+# A load average above this is a machine that others use; contestants suffer from that in different degrees.
+BUSY = 0.5
 BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 
 
@@ -58,9 +60,11 @@ def tables(results):
         f"{results['isa']}" + (f" (eaudeqn uses {isa})" if isa else "") + f"; {', '.join(sorted(versions))}; "
         f"load average before it began {results['load_average_before']:.2f}.",
         "",
-        f"Median (minimum) in milliseconds of {results['rounds']} turns each. Ratio: the fastest peer's median divided by "
-        "eaudeqn's.",
+        f"Median (minimum) in milliseconds of {results['rounds']} turns each. "
+        "Ratio: the fastest peer's median divided by eaudeqn's.",
     ]
+    if results["load_average_before"] > BUSY:
+        lines += ["", "**Other programs were computing too:** these numbers are for orientation only."]
     for case in results["cases"]:
         lines += ["", *table(case)]
     return "\n".join(lines)

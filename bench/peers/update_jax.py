@@ -5,8 +5,8 @@ gradients times masks, Adam. The parameters are donated.
 Where the gradient is multiplied by the mask, Adam leaves a zero weight zero, so one multiplication is enough; at
 sparsity 0 there is none.
 
-Variants: `vmap` over networks stacked in one tree, as everybody writes it; `unrolled`, the K networks one after the other
-in the same jitted function, which spares XLA the convolution with a group per network that vmap makes.
+Variants: `vmap` over networks stacked in one tree, as everybody writes it; `unrolled`, the K networks one after the
+other in the same jitted function, which spares XLA the convolution with a group per network that vmap makes.
 """
 
 import functools

@@ -14,7 +14,7 @@ import sys
 import time
 
 WARM_UP = 3
-TRIAL_ROUNDS, TRIAL_SECONDS = 3, 2
+TRIAL_ROUNDS, TRIAL_SECONDS = 5, 2
 
 
 def milliseconds(step, repeats):
@@ -44,8 +44,8 @@ def import_jax(threads):
 
 
 def fastest(variants):
-    """(name, step) of the variant with the smallest time in a short trial, in which they take turns. `variants`: name ->
-    function that makes a step. One that does not work, for want of a compiler say, is left out, unless none does."""
+    """(name, step) of the variant with the smallest time in a short trial, in which they take turns. `variants`: name to
+    a function that makes a step. One that does not work is left out, unless none does."""
     steps, shortest, failures = {}, {}, []
     for name, make in variants.items():
         try:
