@@ -136,9 +136,7 @@ class SingleBench {
   }
 
  private:
-  static NetworkSpec spec_of(const LayerCase& c) {
-    return one_layer(c, false, c.stride == 4);
-  }
+  static NetworkSpec spec_of(const LayerCase& c) { return one_layer(c, false, c.stride == 4); }
 
   std::shared_ptr<const SingleGeometry> geometry_;
   Network network_;

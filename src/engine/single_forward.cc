@@ -59,6 +59,8 @@ void SingleForward::load(std::span<const std::byte> observation) {
   if (bytes) {
     split_bytes(reinterpret_cast<const std::uint8_t*>(observation.data()), layout.channels, layout.height, layout.width,
                 to, output);
+    if (geometry_->plan()->byte_planes) return;
+    for (float& value : tensors_[0].span()) value /= 255.0F;
     return;
   }
   std::memcpy(observation_.data(), observation.data(), observation.size());  // it may lie anywhere
@@ -87,6 +89,7 @@ void SingleForward::convolution(const SingleWeights& weights, std::size_t index)
   runs.run = out.run();
   runs.mask = geometry.mask.data();
   runs.relu = operation.relu;
+  runs.bytes = operation.input == 0 && geometry_->plan()->byte_planes;
   if (operation.residual >= 0) {
     const auto tensor = static_cast<std::size_t>(operation.residual);
     const PlaneLayout& from = geometry_->tensor(tensor);

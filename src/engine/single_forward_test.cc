@@ -10,6 +10,7 @@
 #include <limits>
 
 #include "eaudeqn/error.h"
+#include "engine/kernels/byte_input.h"
 #include "engine/kernels/cases.h"
 #include "engine/kernels/matrix_vector.h"
 #include "engine/passes.h"
@@ -199,7 +200,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, SingleNetworks,
                                          NetworkCase{"mlp_of_an_image", "mlp", {3, 4, 5}, true}),
                          [](const testing::TestParamInfo<NetworkCase>& parameter) { return parameter.param.name; });
 
-TEST(SingleForward, EveryByteIsDividedBy255) {
+TEST(SingleForward, EveryByteIsScaled) {
   for (const std::size_t stride : {1, 2, 4}) {  // each has a loader of its own
     NetworkSpec spec = one_layer({1, 16, 16, 1, 1, stride, 1, 1.0}, false);
     spec.architecture.byte_input = true;
@@ -220,7 +221,7 @@ TEST(SingleForward, EveryByteIsDividedBy255) {
         for (std::size_t x = 0; x < 16; x += stride, ++o) {
           const auto byte = static_cast<int>(observation[y * 16 + x]);
           ++seen[static_cast<std::size_t>(byte)];
-          ASSERT_EQ(outputs[o], static_cast<float>(byte) / 255.0F) << "byte " << byte << ", stride " << stride;
+          ASSERT_EQ(outputs[o], static_cast<float>(byte) * kByteScale) << "byte " << byte << ", stride " << stride;
         }
       }
     }

@@ -18,19 +18,6 @@ using Tag = hn::CappedTag<float, 8>;
 using Vector = hn::Vec<Tag>;
 using IntegerTag = hn::RebindToSigned<Tag>;
 constexpr std::size_t kWidth = hn::MaxLanes(Tag());
-constexpr bool kFusedMultiplyAdd = HWY_TARGET <= HWY_AVX2 || HWY_TARGET == HWY_NEON;
-
-// byte / 255 rounded correctly: 1/255 as the sum of two floats, or a division. single_forward_test.cc tries all bytes.
-HWY_INLINE Vector scale_bytes(Vector bytes) {
-  const Tag d;
-  if constexpr (kFusedMultiplyAdd) {
-    constexpr float kHigh = 1.0F / 255.0F;
-    constexpr auto kLow = static_cast<float>(1.0 / 255.0 - static_cast<double>(kHigh));
-    return hn::MulAdd(bytes, hn::Set(d, kHigh), hn::Mul(bytes, hn::Set(d, kLow)));
-  } else {
-    return hn::Div(bytes, hn::Set(d, 255.0F));
-  }
-}
 
 // One row of one channel on its way into the phases: column stride * i + j goes to first[columns[j] + i]. Local copies
 // all along: what the stores may not change stays in registers.
@@ -58,7 +45,7 @@ HWY_INLINE std::size_t split_by_four(const std::uint8_t* HWY_RESTRICT input, std
   for (std::size_t i = 0; i < words; i += kWidth) {
     const std::size_t at = std::min(i, words - kWidth);
     const auto word = hn::BitCast(du, hn::LoadU(hn::Repartition<std::uint8_t, IntegerTag>(), input + 4 * at));
-    const auto scale = [&](auto bytes) HWY_ATTR { return scale_bytes(hn::ConvertTo(d, hn::BitCast(di, bytes))); };
+    const auto scale = [&](auto bytes) HWY_ATTR { return hn::ConvertTo(d, hn::BitCast(di, bytes)); };
     hn::StoreU(scale(hn::And(word, low)), d, to0 + at);
     hn::StoreU(scale(hn::And(hn::ShiftRight<8>(word), low)), d, to1 + at);
     hn::StoreU(scale(hn::And(hn::ShiftRight<16>(word), low)), d, to2 + at);
@@ -75,7 +62,7 @@ HWY_INLINE std::size_t split_by_one(const std::uint8_t* HWY_RESTRICT input, std:
   for (std::size_t i = 0; i < width; i += kWidth) {
     const std::size_t at = std::min(i, width - kWidth);
     const auto bytes = hn::LoadU(hn::Rebind<std::uint8_t, IntegerTag>(), input + at);
-    hn::StoreU(scale_bytes(hn::ConvertTo(d, hn::PromoteTo(di, bytes))), d, to0 + at);
+    hn::StoreU(hn::ConvertTo(d, hn::PromoteTo(di, bytes)), d, to0 + at);
   }
   return width;
 }
@@ -121,7 +108,7 @@ std::size_t split_vectors(const T*, std::size_t, SplitRow) {
 #endif
 
 HWY_INLINE float as_float(float value) { return value; }
-HWY_INLINE float as_float(std::uint8_t byte) { return static_cast<float>(byte) / 255.0F; }
+HWY_INLINE float as_float(std::uint8_t byte) { return static_cast<float>(byte); }
 
 // All rows of all channels; the pitches of `input` are in elements. kStride 0: any other.
 template <std::size_t kStride, typename T>

@@ -11,7 +11,7 @@
 namespace eaudeqn {
 
 // Planes without gaps -> phases (stride up to kMaxStride); writes the cells only, so borders that were zero stay so.
-// Bytes are divided by 255.
+// Bytes become whole numbers (byte_input.h).
 void split_bytes(const std::uint8_t* input, std::size_t channels, std::size_t height, std::size_t width,
                  const SplitLayout& layout, float* output);
 // `pitch` and `plane`: of the input, in floats.

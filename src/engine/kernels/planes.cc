@@ -2,6 +2,8 @@
 // the next, so that the part of the input under it stays in the first-level cache.
 #include "engine/kernels/planes.h"
 
+#include "engine/kernels/byte_input.h"
+
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/planes.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
@@ -18,8 +20,15 @@ constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 
 // Epilogue of kVectors vectors of one channel; `runs` is a local copy, which the stores cannot change.
 template <std::size_t kVectors, class D>
-HWY_INLINE void finish_tile(const PlaneRuns& runs, D d, std::size_t channel, std::size_t cell, hn::Vec<D>* sums) {
+HWY_INLINE void finish_tile(const PlaneRuns& runs, D d, float bias, std::size_t channel, std::size_t cell,
+                            hn::Vec<D>* sums) {
   constexpr std::size_t kWidth = hn::MaxLanes(D());
+  if (runs.bytes) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sums[v] = hn::MulAdd(sums[v], hn::Set(d, kByteScale), hn::Set(d, bias));
+    }
+  }
   if (runs.residual != nullptr) {
     const float* HWY_RESTRICT residual = runs.residual + channel * runs.residual_pitch + cell;
     EAUDEQN_UNROLL
@@ -49,7 +58,7 @@ HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, st
   for (std::size_t k = 0; k < weights.channels; ++k) {
     const std::size_t o = weights.order[k];
     hn::Vec<SparseTag> sums[kVectors];
-    const auto bias = hn::Set(d, weights.biases[o]);
+    const auto bias = hn::Set(d, runs.bytes ? 0.0F : weights.biases[o]);
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) sums[v] = bias;
     for (std::size_t s = 0; s < weights.segments; ++s) {
@@ -63,7 +72,7 @@ HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, st
         }
       }
     }
-    finish_tile<kVectors>(runs, d, o, cell, sums);
+    finish_tile<kVectors>(runs, d, weights.biases[o], o, cell, sums);
   }
 }
 
@@ -104,7 +113,7 @@ HWY_INLINE void dense_tile(const DensePlanes& weights, const PlaneRuns runs, std
   EAUDEQN_UNROLL
   for (std::size_t c = 0; c < kChannels; ++c) {
     values[c] = weights.values + (channel + c) * weights.count;
-    const auto bias = hn::Set(d, weights.biases[channel + c]);
+    const auto bias = hn::Set(d, runs.bytes ? 0.0F : weights.biases[channel + c]);
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) sums[c][v] = bias;
   }
@@ -122,7 +131,9 @@ HWY_INLINE void dense_tile(const DensePlanes& weights, const PlaneRuns runs, std
     }
   }
   EAUDEQN_UNROLL
-  for (std::size_t c = 0; c < kChannels; ++c) finish_tile<kVectors>(runs, d, channel + c, cell, sums[c]);
+  for (std::size_t c = 0; c < kChannels; ++c) {
+    finish_tile<kVectors>(runs, d, weights.biases[channel + c], channel + c, cell, sums[c]);
+  }
 }
 
 template <std::size_t kVectors>

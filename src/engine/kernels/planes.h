@@ -20,12 +20,13 @@ struct PlaneRuns {
   const float* mask = nullptr;      // all bits set at cells; what is not a cell becomes 0
   const float* residual = nullptr;  // added after the sum; of output channel 0
   std::size_t residual_pitch = 0;
-  bool relu = false;  // then max(0, .)
+  bool relu = false;   // then max(0, .)
+  bool bytes = false;  // the input holds bytes: sum x kByteScale + bias (byte_input.h)
 };
 
-// Output channel o sums, from biases[o], the weights starts[s * channels + o] .. starts[s * channels + o + 1] of
-// segment s = 0, 1, ...: values[i] x the run at input + offsets[i]. `order` lists the channels by their number of
-// weights: loops of equal length in a row end where the processor expects.
+// Output channel o sums, from biases[o] (bytes: from 0), the weights starts[s * channels + o] .. starts[s * channels +
+// o + 1] of segment s = 0, 1, ...: values[i] x the run at input + offsets[i]. `order` lists the channels by their
+// number of weights: loops of equal length in a row end where the processor expects.
 struct SparsePlanes {
   const std::size_t* starts = nullptr;
   const std::int32_t* offsets = nullptr;
