@@ -11,10 +11,6 @@
 namespace eaudeqn {
 namespace {
 
-// Below these densities the compact form is faster (measured: docs/performance.md).
-constexpr double kCompactConvolutionDensity = 0.8;
-constexpr double kCompactDenseDensity = 0.5;
-
 std::uint64_t next_masks_version() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -152,7 +148,7 @@ LayerWeights Network::layer_weights(std::size_t index) const {
   return {expand(layer, layer.weights), layer.mask, {bias.begin(), bias.end()}};
 }
 
-void Network::set_layer(std::size_t index, const LayerWeights& weights) {
+void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerForm form) {
   const LayerSpec& spec = plan_->spec.layers[index];
   if (weights.weights.size() != spec.weights() || weights.mask.size() != spec.weights() ||
       weights.bias.size() != spec.out) {
@@ -164,8 +160,8 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights) {
   layer.mask = weights.mask;
   layer.masks_version = next_masks_version();
   layer.active = static_cast<std::size_t>(std::count(layer.mask.begin(), layer.mask.end(), std::uint8_t{1}));
-  const double density = static_cast<double>(layer.active) / static_cast<double>(layer.mask.size());
-  layer.compact = density < (spec.convolution ? kCompactConvolutionDensity : kCompactDenseDensity);
+  layer.compact = form == LayerForm::cheapest ? compact_is_cheaper(spec, plan_->spec.positions(index), layer.active)
+                                              : form == LayerForm::compact;
   layer.positions.clear();
   layer.forward = {};
   layer.backward = {};

@@ -11,6 +11,7 @@
 
 #include "core/random.h"
 #include "engine/aligned_buffer.h"
+#include "engine/form_cost.h"
 #include "engine/layer_plan.h"
 
 namespace eaudeqn {
@@ -58,9 +59,9 @@ class Network {
   void initialize(RandomStream& stream);
 
   LayerWeights layer_weights(std::size_t layer) const;
-  // Replaces a layer, choosing its form from its density. Inactive weights must be 0. Moments are kept for weights that
-  // stay active and 0 elsewhere; see reset_optimizer.
-  void set_layer(std::size_t layer, const LayerWeights& weights);
+  // Replaces a layer, choosing its form by form_cost.h unless told. Inactive weights must be 0. Moments are kept for
+  // weights that stay active and 0 elsewhere; see reset_optimizer.
+  void set_layer(std::size_t layer, const LayerWeights& weights, LayerForm form = LayerForm::cheapest);
   void copy_from(const Network& other);  // all layers; moments as in set_layer
 
   void reset_optimizer();  // moments 0, step count 0

@@ -1,0 +1,24 @@
+// See form_cost.h.
+#include "engine/form_cost.h"
+
+#include "engine/form_cost_figures.h"
+
+namespace eaudeqn {
+
+double dense_cost(const LayerSpec& layer, std::size_t positions) {
+  const DenseFigures& figures = layer.convolution ? kDenseConvolution : kDenseLayer;
+  return figures.per_product * static_cast<double>(layer.weights() * positions);
+}
+
+double compact_cost(const LayerSpec& layer, std::size_t positions, std::size_t active) {
+  const CompactFigures& figures = layer.convolution ? kCompactConvolution : kCompactLayer;
+  // A row of one output (forward) or of one input (backward) begins and ends once per position, whatever its weights.
+  const auto rows = static_cast<double>((layer.out + layer.in) * positions);
+  return figures.per_product * static_cast<double>(active * positions) + figures.per_row * rows;
+}
+
+bool compact_is_cheaper(const LayerSpec& layer, std::size_t positions, std::size_t active) {
+  return compact_cost(layer, positions, active) < dense_cost(layer, positions);
+}
+
+}  // namespace eaudeqn

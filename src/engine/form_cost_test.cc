@@ -1,0 +1,101 @@
+// The choice between the forms of a layer: a pure function of shape and density, and invisible in the results.
+#include "engine/form_cost.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "core/random.h"
+#include "engine/passes.h"
+
+namespace eaudeqn {
+namespace {
+
+const LayerSpec kConvolution{"convolution", 64, 64, 3, 3, true};
+const LayerSpec kDense{"dense", 512, 7744, 1, 1, false};
+
+TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
+  EXPECT_FALSE(compact_is_cheaper(kConvolution, 121, kConvolution.weights()));
+  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights()));
+  EXPECT_TRUE(compact_is_cheaper(kConvolution, 121, kConvolution.weights() / 10));
+  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10));
+}
+
+TEST(FormCost, ThereIsOneCrossing) {
+  for (const auto& [layer, positions] : {std::pair(kConvolution, 121), std::pair(kDense, 1)}) {
+    bool cheaper = true;
+    for (std::size_t percent = 0; percent <= 100; ++percent) {
+      const bool now = compact_is_cheaper(layer, static_cast<std::size_t>(positions), layer.weights() * percent / 100);
+      EXPECT_LE(now, cheaper) << layer.name << " at " << percent << " percent";
+      cheaper = now;
+    }
+  }
+}
+
+// One layer behind a ReLU, half of its weights active, in either form.
+struct Trained {
+  std::vector<float> outputs, input_gradients, weights;
+};
+Trained train(bool convolution, LayerForm form) {
+  NetworkSpec spec;
+  spec.architecture.input = convolution ? std::vector<std::size_t>{5, 9, 7} : std::vector<std::size_t>{90, 1, 1};
+  const TensorShape in = convolution ? TensorShape{5, 9, 7} : TensorShape{90, 1, 1};
+  const TensorShape out = convolution ? TensorShape{6, 5, 4} : TensorShape{13, 1, 1};
+  spec.tensors = {in, in, out};
+  const std::size_t kernel = convolution ? 3 : 1;
+  spec.layers.push_back({"layer", out.channels, in.channels, kernel, kernel, convolution});
+  spec.operations = {{OperationKind::relu, 0, 1, 0, 1, false, -1},
+                     {convolution ? OperationKind::convolution : OperationKind::dense, 1, 2, 0,
+                      convolution ? std::size_t{2} : std::size_t{1}, false, -1}};
+  const auto plan = std::make_shared<NetworkPlan>(spec);
+  Network network(plan, true);
+  RandomStream stream(4, "form_cost_test");
+  LayerWeights layer = network.layer_weights(0);
+  for (std::size_t i = 0; i < layer.weights.size(); ++i) {
+    layer.mask[i] = stream.uniform() < 0.5 ? 1 : 0;
+    layer.weights[i] = layer.mask[i] != 0 ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
+  }
+  network.set_layer(0, layer, form);
+  EXPECT_EQ(network.layers()[0].compact, form == LayerForm::compact);
+  constexpr std::size_t kBatch = 19;
+  std::vector<float> inputs(kBatch * in.elements());
+  for (float& value : inputs) value = static_cast<float>(stream.uniform(-1, 1));
+  ThreadPool pool(2);
+  InputTensor input(plan, kBatch);
+  input.load(std::as_bytes(std::span(inputs)), kBatch, pool);
+  Workspace workspace(plan, kBatch, true);
+  workspace.set_input(input);
+  const Pass pass{&network, &workspace};
+  const TensorLayout gradients = workspace.gradient_layout(2);
+  for (std::size_t c = 0; c < out.channels; ++c) {
+    for (std::size_t y = 0; y < out.height; ++y) {
+      for (std::size_t i = 0; i < out.width * kLanes; ++i) {
+        workspace.gradient(2)[gradients.offset(c, y, 0) + i] = static_cast<float>(stream.uniform(-1, 1));
+      }
+    }
+  }
+  forward(std::span(&pass, 1), pool);
+  backward(std::span(&pass, 1), pool);
+  adam_step(std::span(&pass, 1), 1e-2, 1e-4, pool);
+  const TensorLayout outputs = workspace.activation_layout(2);
+  const TensorLayout ins = workspace.gradient_layout(1);
+  return {{workspace.activation(2), workspace.activation(2) + outputs.size()},
+          {workspace.gradient(1), workspace.gradient(1) + ins.size()},
+          network.layer_weights(0).weights};
+}
+
+TEST(FormCost, CrossingItIsInvisibleWithinRounding) {
+  for (const bool convolution : {true, false}) {
+    const Trained dense = train(convolution, LayerForm::dense);
+    const Trained compact = train(convolution, LayerForm::compact);
+    EXPECT_EQ(dense.outputs, compact.outputs);  // the same chains of multiply-adds
+    EXPECT_EQ(dense.input_gradients, compact.input_gradients);
+    ASSERT_EQ(dense.weights.size(), compact.weights.size());
+    for (std::size_t i = 0; i < dense.weights.size(); ++i) {
+      EXPECT_NEAR(dense.weights[i], compact.weights[i], 2e-6) << "weight " << i;  // sums in another order, then Adam
+    }
+  }
+}
+
+}  // namespace
+}  // namespace eaudeqn
