@@ -27,7 +27,7 @@ inline Config dqn_config(std::int64_t networks) {
 inline Architecture vectors() {
   Architecture architecture;
   architecture.kind = "mlp";
-  architecture.hidden = {24, 16};
+  architecture.hidden = {64, 48};
   architecture.input = {5};
   architecture.outputs = 3;
   return architecture;

@@ -125,7 +125,7 @@ TEST_F(SavedPopulation, IsRefusedByAPopulationOfAnotherSizeOrShape) {
   EXPECT_THAT(failure_message([&] { smaller.load(ArchiveReader(directory_ / "saved"), "population/"); }),
               HasSubstr("number of networks"));
   Architecture architecture = small_plan()->spec.architecture;
-  architecture.hidden = {24, 17};
+  architecture.hidden = {64, 49};
   Population wider(std::make_shared<NetworkPlan>(make_network_spec(architecture)), config());
   EXPECT_THAT(failure_message([&] { wider.load(ArchiveReader(directory_ / "saved"), "population/"); }),
               HasSubstr("dense2"));

@@ -16,7 +16,7 @@ namespace eaudeqn {
 inline std::shared_ptr<const NetworkPlan> small_plan() {
   Architecture architecture;
   architecture.kind = "mlp";
-  architecture.hidden = {24, 16};
+  architecture.hidden = {64, 48};
   architecture.input = {5};
   architecture.outputs = 3;
   return std::make_shared<NetworkPlan>(make_network_spec(architecture));

@@ -47,7 +47,7 @@ class ByteInput : public testing::TestWithParam<LayerCase> {
       full_.weights[i] = full_.mask[i] ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
     }
     for (float& bias : full_.bias) bias = static_cast<float>(stream.uniform(-1, 1));
-    network_.set_layer(0, full_);
+    network_.set_layer(0, full_, c_.density <= 0.8 ? LayerForm::compact : LayerForm::dense);
     observations_.resize(c_.batch * c_.in * c_.height * c_.width);
     for (std::byte& value : observations_) value = static_cast<std::byte>(stream.below(256));
     input_.load(observations_, c_.batch, pool_);

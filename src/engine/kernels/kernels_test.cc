@@ -46,7 +46,7 @@ class LayerCases : public testing::TestWithParam<LayerCase> {
       weights.weights[i] = weights.mask[i] ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
     }
     for (float& bias : weights.bias) bias = static_cast<float>(stream.uniform(-1, 1));
-    network_.set_layer(0, weights);
+    network_.set_layer(0, weights, c_.density <= 0.8 ? LayerForm::compact : LayerForm::dense);
     full_ = weights;
     const std::size_t elements = c_.in * c_.height * c_.width;
     inputs_.resize(c_.batch * elements);
