@@ -19,7 +19,7 @@ void add_list(CLI::App& app, Run& run) {
       if (*what == "environments") {
         for (const std::string& name : list_environments()) fmt::print("{}\n", name);
       } else {
-        fmt::print("dqn\neaudedqn\n");
+        fmt::print("dqn\neaudedqn\neaudesac\npolyprunesac\nsac\n");
       }
       return 0;
     };

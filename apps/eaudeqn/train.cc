@@ -57,7 +57,8 @@ Config resolve(const Arguments& arguments) {
   }
   require_environment(arguments.subject);
   // An algorithm may name a variant of its config: eaudedqn_small is the file of that name.
-  const std::string name = arguments.algorithm.empty() ? "eaudedqn" : arguments.algorithm;
+  const std::string usual = arguments.subject.starts_with("mujoco/") ? "eaudesac" : "eaudedqn";
+  const std::string name = arguments.algorithm.empty() ? usual : arguments.algorithm;
   all.insert(all.begin(), "environment=\"" + arguments.subject + "\"");
   return parse_config(builtin_config(arguments.subject, name), "configs/" + name + ".toml", all);
 }
@@ -108,14 +109,14 @@ void add_train(CLI::App& app, Run& run) {
   auto arguments = std::make_shared<Arguments>();
   command
       ->add_option("subject", arguments->subject,
-                   "An environment (atari/Pong, classic/CartPole-v1: see `eaudeqn list environments`), a config file "
+                   "An environment (atari/Pong, mujoco/Hopper-v5: see `eaudeqn list environments`), a config file "
                    "(.toml), or with --resume a run directory")
       ->required()
       ->type_name("ENV|CONFIG.toml|RUN");
   command
       ->add_option("--algorithm", arguments->algorithm,
-                   "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small, "
-                   "eaudedqn_large")
+                   "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small; on mujoco/ "
+                   "eaudesac (default), sac or polyprunesac")
       ->type_name("NAME");
   command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")
       ->check(CLI::NonNegativeNumber);

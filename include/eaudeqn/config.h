@@ -54,13 +54,29 @@ struct PopulationConfig {
 };
 
 struct SparsityConfig {
-  std::string method = "eaude";          // dense | eaude
+  std::string method = "eaude";          // dense | eaude | polynomial
   double max_noise = 3.0;                // U_max
   double max_speed = 0.01;               // S_max, largest gain of sparsity per target update
+  double final = 0.95;                   // where the polynomial schedule ends
+  std::int64_t start = 2'000'000;        // it begins here,
+  std::int64_t end = 8'000'000;          // ends here,
+  std::int64_t period = 4'000;           // and prunes this often
   std::string distribution = "uniform";  // uniform | erk | global
   std::string granularity = "weight";    // weight
 
   bool operator==(const SparsityConfig&) const = default;
+};
+
+// Soft actor-critic alone. Actions count as lying in [-1, 1] in every dimension.
+struct SacConfig {
+  double tau = 0.005;                 // the target moves by this share of the way each update; window of the losses
+  double initial_temperature = 1.0;   // alpha; learned
+  double target_entropy_scale = 1.0;  // target entropy = -scale * action dimensions
+  double actor_learning_rate = 1e-3;  // training.learning_rate is the critics'
+  double temperature_learning_rate = 1e-3;
+  std::string actor_pruning = "follow";  // follow | polynomial | none
+
+  bool operator==(const SacConfig&) const = default;
 };
 
 struct EvaluationConfig {
@@ -87,11 +103,15 @@ struct Config {
   NetworkConfig network;
   PopulationConfig population;
   SparsityConfig sparsity;
+  SacConfig sac;
   EvaluationConfig evaluation;
   CheckpointConfig checkpoint;
 
   bool operator==(const Config&) const = default;
 };
+
+// Whether `algorithm` is soft actor-critic on a population (continuous actions), else deep Q-learning.
+bool is_sac(const std::string& algorithm);
 
 // Parses TOML `text`; absent keys keep the defaults above. `origin` (a file name) appears in errors. `overrides` are
 // "key=value" strings (`training.gamma=0.9`, strings may be unquoted), applied last, in order.

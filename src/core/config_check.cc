@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <functional>
 #include <string_view>
 
 #include "core/config_keys.h"
@@ -17,11 +18,63 @@ bool well_formed(const std::string& environment) {
   const std::size_t slash = environment.find('/');
   if (slash == std::string::npos || slash + 1 == environment.size()) return false;
   const std::string family = environment.substr(0, slash);
-  const bool known = family == "atari" || family == "classic";
+  const bool known = family == "atari" || family == "classic" || family == "mujoco";
   return known && environment.find_first_not_of(kNameCharacters, slash + 1) == std::string::npos;
 }
 
+using Check = std::function<void(bool, const std::string&)>;
+
+// One network, and what does not fit that.
+void check_single_network(const Config& config, const Check& check) {
+  check(config.population.networks == 1,
+        fmt::format("population.networks is {}, but {} has one network: set population.networks = 1",
+                    config.population.networks, config.algorithm));
+}
+
+void check_method(const Config& config, const std::string& method, const std::string& why, const Check& check) {
+  check(config.sparsity.method == method,
+        fmt::format("sparsity.method is \"{}\", but {} {}: set sparsity.method = \"{}\"", config.sparsity.method,
+                    config.algorithm, why, method));
+}
+
+void check_sac(const Config& config, const Check& check) {
+  if (!is_sac(config.algorithm)) {
+    check(!config.environment.starts_with("mujoco/"),
+          fmt::format("{} chooses from a list of actions, and those of {} are vectors: set algorithm = \"eaudesac\"",
+                      config.algorithm, config.environment));
+    check(config.sparsity.method != "polynomial",
+          fmt::format("sparsity.method is \"polynomial\", which {} cannot do yet: set sparsity.method = \"eaude\"",
+                      config.algorithm));
+    return;
+  }
+  check(config.environment.starts_with("mujoco/"),
+        fmt::format("{} needs actions that are vectors, and those of {} are a list: set algorithm = \"eaudedqn\", or "
+                    "an environment of mujoco/",
+                    config.algorithm, config.environment));
+  check(config.training.n_step == 1,
+        fmt::format("training.n_step is {}, but {} takes single steps: set training.n_step = 1", config.training.n_step,
+                    config.algorithm));
+  if (config.algorithm == "sac") {
+    check_single_network(config, check);
+    check_method(config, "dense", "does not prune", check);
+    check(config.sac.actor_pruning == "none",
+          fmt::format("sac.actor_pruning is \"{}\", but sac does not prune: set sac.actor_pruning = \"none\"",
+                      config.sac.actor_pruning));
+  }
+  if (config.algorithm == "polyprunesac") {
+    check_single_network(config, check);
+    check_method(config, "polynomial", "prunes by a schedule", check);
+  }
+  if (config.algorithm == "eaudesac") {
+    check(config.sparsity.method != "polynomial",
+          "sparsity.method is \"polynomial\", but eaudesac has no schedule: set sparsity.method = \"eaude\", or "
+          "algorithm = \"polyprunesac\"");
+  }
+}
+
 }  // namespace
+
+bool is_sac(const std::string& algorithm) { return algorithm.ends_with("sac"); }
 
 void fail_usage(std::string message) {
   std::replace_if(
@@ -36,20 +89,21 @@ void check_config(const Config& config, const std::string& origin) {
   const TrainingConfig& training = config.training;
 
   check(well_formed(config.environment),
-        fmt::format("environment: wants \"atari/Game\" or \"classic/Task\", got \"{}\"", config.environment));
+        fmt::format("environment: wants \"atari/Game\", \"classic/Task\" or \"mujoco/Task\", got \"{}\"",
+                    config.environment));
   if (config.algorithm == "dqn") {
-    check(config.population.networks == 1,
-          fmt::format("population.networks is {}, but dqn has one network: set population.networks = 1",
-                      config.population.networks));
-    check(config.sparsity.method == "dense",
-          fmt::format("sparsity.method is \"{}\", but dqn does not prune: set sparsity.method = \"dense\"",
-                      config.sparsity.method));
+    check_single_network(config, check);
+    check_method(config, "dense", "does not prune", check);
   }
-  if (config.environment.starts_with("classic/")) {
+  check_sac(config, check);
+  if (!config.environment.starts_with("atari/")) {
     check(config.network.kind == "mlp",
           fmt::format("network.kind \"{}\" needs images, which {} has not: set network.kind = \"mlp\"",
                       config.network.kind, config.environment));
   }
+  const bool schedule = config.sparsity.method == "polynomial" || config.sac.actor_pruning == "polynomial";
+  check(!schedule || config.sparsity.start < config.sparsity.end,
+        fmt::format("sparsity.start ({}) must be below sparsity.end ({})", config.sparsity.start, config.sparsity.end));
   check(training.epsilon_end <= training.epsilon_start,
         fmt::format("training.epsilon_end ({}) is above training.epsilon_start ({}): lower the one or raise the other",
                     training.epsilon_end, training.epsilon_start));

@@ -32,7 +32,9 @@ auto field(Value Config::*member) {
 
 void add_run(std::vector<KeyRow>& rows) {
   rows.push_back({"", "environment", StringKey{field(&Config::environment), {}}, "what the agent acts in"});
-  rows.push_back({"", "algorithm", StringKey{field(&Config::algorithm), {"eaudedqn", "dqn"}}, "how it learns"});
+  rows.push_back({"", "algorithm",
+                  StringKey{field(&Config::algorithm), {"eaudedqn", "dqn", "eaudesac", "polyprunesac", "sac"}},
+                  "how it learns"});
   rows.push_back({"", "seed", IntegerKey{field(&Config::seed), 0, 0x7FFF'FFFF},
                   "all randomness follows from it; equal configs give equal runs"});
 }
@@ -64,10 +66,8 @@ void add_training(std::vector<KeyRow>& rows) {
 void add_agent(std::vector<KeyRow>& rows) {
   using N = NetworkConfig;
   using P = PopulationConfig;
-  using S = SparsityConfig;
   const auto network = [](auto member) { return field(&Config::network, member); };
   const auto population = [](auto member) { return field(&Config::population, member); };
-  const auto sparsity = [](auto member) { return field(&Config::sparsity, member); };
 
   rows.push_back({"replay", "capacity", IntegerKey{field(&Config::replay, &ReplayConfig::capacity), 1, 1'000'000'000},
                   "newest transitions kept to sample from"});
@@ -84,17 +84,45 @@ void add_agent(std::vector<KeyRow>& rows) {
                   "whether Adam's moments of all networks are reset at each target update"});
   rows.push_back({"population", "selection", StringKey{population(&P::selection), {"smallest_loss", "random"}},
                   "which online network becomes the target; random is a control"});
+}
 
-  rows.push_back({"sparsity", "method", StringKey{sparsity(&S::method), {"eaude", "dense"}},
-                  "eaude: prune the networks that are not selected; dense: never prune"});
+void add_sparsity(std::vector<KeyRow>& rows) {
+  using S = SparsityConfig;
+  const auto sparsity = [](auto member) { return field(&Config::sparsity, member); };
+  rows.push_back({"sparsity", "method", StringKey{sparsity(&S::method), {"eaude", "polynomial", "dense"}},
+                  "eaude: prune the networks that are not selected; polynomial: by a schedule; dense: never prune"});
   rows.push_back({"sparsity", "max_noise", NumberKey{sparsity(&S::max_noise), 0, 1'000},
                   "bound of the random exponent of the schedule (U_max); 0: no pruning"});
   rows.push_back({"sparsity", "max_speed", NumberKey{sparsity(&S::max_speed), 0, 1},
                   "largest gain of sparsity in one target update (S_max)"});
+  rows.push_back({"sparsity", "final", NumberKey{sparsity(&S::final), 0, 1}, "sparsity at the end of the schedule"});
+  rows.push_back({"sparsity", "start", IntegerKey{sparsity(&S::start), 0, kMostSteps},
+                  "environment step at which the schedule begins"});
+  rows.push_back({"sparsity", "end", IntegerKey{sparsity(&S::end), 1, kMostSteps},
+                  "environment step at which the schedule reaches its final sparsity"});
+  rows.push_back({"sparsity", "period", IntegerKey{sparsity(&S::period), 1, kMostSteps},
+                  "environment steps between prunings by the schedule"});
   rows.push_back({"sparsity", "distribution", StringKey{sparsity(&S::distribution), {"uniform", "erk", "global"}},
                   "how a network's sparsity is spread over its layers"});
   rows.push_back(
       {"sparsity", "granularity", StringKey{sparsity(&S::granularity), {"weight"}}, "what is pruned at once"});
+}
+
+void add_sac(std::vector<KeyRow>& rows) {
+  const auto add = [&](const char* key, auto kind, const char* help) { rows.push_back({"sac", key, kind, help}); };
+  const auto at = [](auto member) { return field(&Config::sac, member); };
+  using S = SacConfig;
+  add("tau", NumberKey{at(&S::tau), 0, 1, true},
+      "share of the way that the target critics move each update; also the weight of the newest loss in the averages");
+  add("initial_temperature", NumberKey{at(&S::initial_temperature), 0, 1'000, true},
+      "what entropy is worth at first (alpha); learned");
+  add("target_entropy_scale", NumberKey{at(&S::target_entropy_scale), 0, 1'000},
+      "the temperature keeps the entropy at minus this times the action dimensions");
+  add("actor_learning_rate", NumberKey{at(&S::actor_learning_rate), 0, 1, true}, "step size of the actor's Adam");
+  add("temperature_learning_rate", NumberKey{at(&S::temperature_learning_rate), 0, 1, true},
+      "step size of the temperature's Adam");
+  add("actor_pruning", StringKey{at(&S::actor_pruning), {"follow", "polynomial", "none"}},
+      "follow: as sparse as the selected critic; polynomial: by the schedule of [sparsity]; none: stays dense");
 }
 
 void add_reports(std::vector<KeyRow>& rows) {
@@ -141,6 +169,8 @@ const std::vector<KeyRow>& key_rows() {
     add_run(all);
     add_training(all);
     add_agent(all);
+    add_sparsity(all);
+    add_sac(all);
     add_reports(all);
     return all;
   }();

@@ -72,7 +72,7 @@ TEST(Config, NamesFileLineKeyAndWhatIsAllowed) {
   EXPECT_EQ(message_of("\n\n[training]\nlearning_rate = 0"),
             "run.toml:4: training.learning_rate: wants a number in (0, 1], got 0");
   EXPECT_EQ(message_of("[sparsity]\nmethod = \"rigl\""),
-            "run.toml:2: sparsity.method: wants \"eaude\" or \"dense\", got the string \"rigl\"");
+            "run.toml:2: sparsity.method: wants \"eaude\" or \"polynomial\" or \"dense\", got the string \"rigl\"");
   EXPECT_EQ(message_of("population.reset_optimizer = 1"),
             "run.toml:1: population.reset_optimizer: wants true or false, got 1");
   EXPECT_EQ(message_of("environment = 3"), "run.toml:1: environment: wants a string, got 3");
@@ -135,7 +135,7 @@ TEST(ConfigOverrides, AreOneValueEach) {
 }
 
 TEST(ConfigChecks, EnvironmentIsAFamilyAndAName) {
-  for (const std::string name : {"", "Pong", "atari/", "/Pong", "mujoco/Hopper-v5", "atari/Po ng", "atari/../x"}) {
+  for (const std::string name : {"", "Pong", "atari/", "/Pong", "dmc/Hopper-v5", "atari/Po ng", "atari/../x"}) {
     EXPECT_THAT(message_of("", {"environment=\"" + name + "\""}), HasSubstr("environment: wants \"atari/Game\""))
         << name;
   }
@@ -146,7 +146,33 @@ TEST(ConfigChecks, DqnIsOneDenseNetworkAndSaysWhatToSet) {
   EXPECT_THAT(message_of("algorithm = \"dqn\"\npopulation.networks = 1"), HasSubstr("set sparsity.method = \"dense\""));
   const Config config = parse("algorithm = \"dqn\"", {"population.networks=1", "sparsity.method=dense"});
   EXPECT_EQ(config.algorithm, "dqn");
-  EXPECT_THAT(message_of("algorithm = \"sac\""), HasSubstr("wants \"eaudedqn\" or \"dqn\""));
+  EXPECT_THAT(message_of("algorithm = \"ppo\""), HasSubstr("wants \"eaudedqn\" or \"dqn\" or \"eaudesac\""));
+}
+
+TEST(ConfigChecks, ActionsThatAreVectorsNeedSacAndSacNeedsThem) {
+  const std::string hopper = "environment = \"mujoco/Hopper-v5\"\n";
+  EXPECT_THAT(message_of(hopper), HasSubstr("set algorithm = \"eaudesac\""));
+  EXPECT_THAT(message_of("algorithm = \"eaudesac\""), HasSubstr("an environment of mujoco/"));
+  const std::string eaude = hopper + "algorithm = \"eaudesac\"\nnetwork.kind = \"mlp\"";
+  EXPECT_EQ(parse(eaude).sac.tau, 0.005);
+  EXPECT_THAT(message_of(hopper + "algorithm = \"eaudesac\""), HasSubstr("set network.kind = \"mlp\""));
+  EXPECT_THAT(message_of(eaude, {"training.n_step=3"}), HasSubstr("set training.n_step = 1"));
+  EXPECT_THAT(message_of(eaude, {"sparsity.method=polynomial"}), HasSubstr("algorithm = \"polyprunesac\""));
+  EXPECT_EQ(parse(eaude, {"sac.actor_pruning=polynomial"}).sac.actor_pruning, "polynomial");
+  EXPECT_THAT(message_of(eaude, {"sac.actor_pruning=polynomial", "sparsity.end=10"}), HasSubstr("sparsity.end (10)"));
+}
+
+TEST(ConfigChecks, SacAndPolyPruneSacSayWhatToSet) {
+  const std::string hopper = "environment = \"mujoco/Hopper-v5\"\nnetwork.kind = \"mlp\"\n";
+  const std::string sac = hopper + "algorithm = \"sac\"";
+  EXPECT_THAT(message_of(sac), HasSubstr("set population.networks = 1"));
+  EXPECT_THAT(message_of(sac, {"population.networks=1"}), HasSubstr("set sparsity.method = \"dense\""));
+  EXPECT_THAT(message_of(sac, {"population.networks=1", "sparsity.method=dense"}),
+              HasSubstr("set sac.actor_pruning = \"none\""));
+  const std::string poly = hopper + "algorithm = \"polyprunesac\"\npopulation.networks = 1";
+  EXPECT_THAT(message_of(poly), HasSubstr("set sparsity.method = \"polynomial\""));
+  EXPECT_EQ(parse(poly, {"sparsity.method=polynomial"}).sparsity.final, 0.95);
+  EXPECT_THAT(message_of("sparsity.method = \"polynomial\""), HasSubstr("set sparsity.method = \"eaude\""));
 }
 
 TEST(ConfigChecks, CombinationsThatCannotWorkAreRefused) {
@@ -179,12 +205,16 @@ Config random_config(RandomStream& stream) {
     }
   }
   config.environment = stream.below(2) == 1 ? "atari/MsPacman" : "classic/CartPole-v1";
-  if (config.environment[0] == 'c') config.network.kind = "mlp";
-  if (config.algorithm == "dqn") {
-    config.population.networks = 1;
-    config.sparsity.method = "dense";
-  }
+  if (is_sac(config.algorithm)) config.environment = "mujoco/Ant-v5";
+  if (config.environment[0] != 'a') config.network.kind = "mlp";
   TrainingConfig& training = config.training;
+  if (is_sac(config.algorithm)) training.n_step = 1;
+  config.sparsity.method = stream.below(2) == 1 ? "eaude" : "dense";
+  if (config.algorithm == "polyprunesac") config.sparsity.method = "polynomial";
+  if (config.algorithm == "dqn" || config.algorithm == "sac") config.sparsity.method = "dense";
+  if (config.algorithm == "sac") config.sac.actor_pruning = "none";
+  if (!config.algorithm.starts_with("eaude")) config.population.networks = 1;
+  config.sparsity.end = std::max(config.sparsity.end, config.sparsity.start + 1);
   if (training.epsilon_end > training.epsilon_start) std::swap(training.epsilon_end, training.epsilon_start);
   training.initial_samples = std::max(training.initial_samples, training.n_step);
   config.replay.capacity = std::max(config.replay.capacity, training.batch_size);
@@ -276,10 +306,12 @@ TEST(ConfigKeys, SayTypeAndRange) {
 }
 
 TEST(BuiltinConfigs, AllParse) {
-  EXPECT_GE(embedded_configs().size(), 9u);
+  EXPECT_GE(embedded_configs().size(), 12u);
   for (const EmbeddedConfig& config : embedded_configs()) {
     const std::string family = config.name.substr(0, config.name.find('/'));
-    const std::string environment = family == "atari" ? "atari/Breakout" : "classic/CartPole-v1";
+    const std::string environment = family == "atari"    ? "atari/Breakout"
+                                    : family == "mujoco" ? "mujoco/Ant-v5"
+                                                         : "classic/CartPole-v1";
     const std::string file = config.name.substr(family.size() + 1);
     const std::string text = builtin_config(environment, file);
     const Config parsed = parse_config(text, config.name + ".toml", {"environment=" + environment});
@@ -288,18 +320,33 @@ TEST(BuiltinConfigs, AllParse) {
   }
 }
 
+bool applies(const KeyRow& row, const Config& config) {
+  const std::string& method = config.sparsity.method;
+  const std::set<std::string> of_eaude = {"max_noise", "max_speed"}, of_schedule = {"final", "start", "end", "period"};
+  if (row.name() == "network.features") return config.network.kind != "mlp";
+  if (row.name() == "network.hidden") return config.network.kind == "mlp";
+  if (row.name() == "network.width") return config.network.kind == "impala";
+  if (row.section == "sac") return is_sac(config.algorithm);
+  if (row.section == "training" && row.key.starts_with("epsilon_")) return !is_sac(config.algorithm);
+  if (row.section != "sparsity" || row.key == "method") return true;
+  if (of_eaude.contains(row.key)) return method == "eaude";
+  if (of_schedule.contains(row.key)) return method == "polynomial";
+  return method != "dense";
+}
+
+bool says(const std::string& text, const KeyRow& row) {
+  const std::size_t section = row.section.empty() ? 0 : text.find(fmt::format("\n[{}]\n", row.section));
+  if (section == std::string::npos) return false;
+  const std::size_t end = text.find("\n[", section + 1);
+  return text.substr(section, end - section).find(fmt::format("\n{} = ", row.key)) != std::string::npos;
+}
+
 // What a file leaves out would silently follow a changed default.
 TEST(BuiltinConfigs, SayEverythingThatAppliesToThem) {
   for (const EmbeddedConfig& embedded : embedded_configs()) {
     const Config config = parse_config(embedded.text, embedded.name);
     for (const KeyRow& row : key_rows()) {
-      const bool image_key = row.name() == "network.features";
-      const bool applies = !(image_key && config.network.kind == "mlp") &&
-                           !(row.name() == "network.hidden" && config.network.kind != "mlp") &&
-                           !(row.name() == "network.width" && config.network.kind != "impala") &&
-                           !(row.section == "sparsity" && row.key != "method" && config.sparsity.method == "dense");
-      EXPECT_EQ(("\n" + embedded.text).find(fmt::format("\n{} = ", row.key)) != std::string::npos, applies)
-          << embedded.name << ": " << row.name();
+      EXPECT_EQ(says(embedded.text, row), applies(row, config)) << embedded.name << ": " << row.name();
     }
   }
 }
@@ -308,6 +355,7 @@ TEST(BuiltinConfigs, ListWhatExists) {
   const std::string message = usage_message([] { builtin_config("atari/Pong", "rainbow"); });
   EXPECT_THAT(message, HasSubstr("no config atari/rainbow is built in; there are atari/dqn, "));
   EXPECT_THAT(message, HasSubstr("classic/eaudedqn"));
+  EXPECT_THAT(message, HasSubstr("mujoco/eaudesac"));
   usage_message([] { builtin_config("mujoco/Hopper-v5", "eaudedqn"); });
 }
 
