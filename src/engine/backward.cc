@@ -1,6 +1,7 @@
 // The backward half of passes.h: the order of the gradients, what has no weights, and Adam.
 #include <algorithm>
 
+#include "eaudeqn/error.h"
 #include "engine/backward_parts.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/passes.h"
@@ -58,16 +59,21 @@ void residual_backward(const Pass& pass, std::size_t index, std::size_t block) {
               workspace.gradient(residual) + block * to.block_pitch(), !pass.network->plan().residual_is_first[index]);
 }
 
+void arrange_all_backward_weights(std::span<const Pass> passes, ThreadPool& pool) {
+  const std::size_t layers = passes[0].network->layers().size();
+  pool.for_each(passes.size() * layers, [&](std::size_t task, int) {
+    Network& network = *passes[task / layers].network;
+    Layer& layer = network.layers()[task % layers];
+    if (layer.backward_weights.size() > 0) arrange_backward_weights(network, task % layers, layer);
+  });
+}
+
 }  // namespace
 
 void backward(std::span<const Pass> passes, ThreadPool& pool) {
   const NetworkSpec& spec = passes[0].network->spec();
   const std::size_t blocks = passes[0].workspace->blocks();
-  pool.for_each(passes.size() * spec.layers.size(), [&](std::size_t task, int) {
-    Network& network = *passes[task / spec.layers.size()].network;
-    Layer& layer = network.layers()[task % spec.layers.size()];
-    if (layer.backward_weights.size() > 0) arrange_backward_weights(network, task % spec.layers.size(), layer);
-  });
+  arrange_all_backward_weights(passes, pool);
   for (std::size_t index = spec.operations.size(); index-- > 0;) {
     const Operation& operation = spec.operations[index];
     const bool weighted = operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense;
@@ -77,11 +83,20 @@ void backward(std::span<const Pass> passes, ThreadPool& pool) {
     }
     if (weighted) {
       weight_gradient(passes, operation, pool);
-      if (operation.input != 0) input_gradient(passes, index, pool);
+      if (operation.input != 0) input_gradient(passes, index, 0, pool);
     } else if (operation.input != 0) {
       pool.for_each(passes.size() * blocks,
                     [&](std::size_t task, int) { elementwise_backward(passes[task / blocks], index, task % blocks); });
     }
+  }
+}
+
+void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool) {
+  const NetworkSpec& spec = passes[0].network->spec();
+  if (spec.architecture.kind != "mlp") throw Error::failure("only of an mlp is the gradient of the input at hand");
+  arrange_all_backward_weights(passes, pool);
+  for (std::size_t index = spec.operations.size(); index-- > 0;) {
+    input_gradient(passes, index, spec.operations[index].input == 0 ? first_unit : 0, pool);
   }
 }
 

@@ -9,8 +9,9 @@
 
 namespace eaudeqn {
 
-// d loss / d input of operation `index`, a convolution or dense layer that does not read the network's input.
-void input_gradient(std::span<const Pass> passes, std::size_t index, ThreadPool& pool);
+// d loss / d input of operation `index`, a convolution or dense layer; of a dense layer only for the inputs from
+// `first_feature` on, where they are a vector.
+void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t first_feature, ThreadPool& pool);
 
 // d loss / d weight (of active weights) and d loss / d bias of a convolution or dense layer.
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool);

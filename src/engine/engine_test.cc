@@ -120,6 +120,57 @@ INSTANTIATE_TEST_SUITE_P(KindsAndDensities, Networks,
                                          NetworkCase{"impala", 0.3, 3}, NetworkCase{"mlp", 1.0, 32},
                                          NetworkCase{"mlp", 0.4, 40}));
 
+// The same with one input changed instead of a weight.
+double loss_of_inputs(const Network& network, std::vector<float> inputs, std::size_t batch,
+                      const std::vector<float>& coefficients, std::size_t at, float value) {
+  inputs[at] = value;
+  return reference_loss(network, inputs, batch, coefficients, 0, 0, 0);
+}
+
+TEST_P(Networks, InputGradientsOfAnMlpEqualFiniteDifferencesAndLeaveWeightGradientsAlone) {
+  const auto [kind, density, batch] = GetParam();
+  if (kind != "mlp") return;
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network(kind)));
+  RandomStream stream(4, "engine_test");
+  Network network(plan, true);
+  network.initialize(stream);
+  if (density < 1) prune_randomly(network, density, stream);
+  const auto inputs = random_inputs(plan->spec, batch, stream);
+  ThreadPool pool(2);
+  InputTensor input(plan, batch);
+  std::vector<float> first, rest;  // loaded in two parts, as observations and actions are
+  for (std::size_t i = 0; i < inputs.size(); ++i) (i % 5 < 3 ? first : rest).push_back(inputs[i]);
+  input.load_units(3, rest, batch);
+  input.load_units(0, first, batch);
+  Workspace workspace(plan, batch, true);
+  workspace.keep_input_gradient();
+  workspace.set_input(input);
+  const Pass pass{&network, &workspace};
+  forward(std::span(&pass, 1), pool);
+  std::vector<float> coefficients(batch * 3);
+  workspace.clear_output_gradient();
+  for (std::size_t i = 0; i < coefficients.size(); ++i) {
+    coefficients[i] = static_cast<float>(stream.uniform(-1, 1));
+    workspace.set_output_gradient(i / 3, i % 3, coefficients[i]);
+  }
+  backward_to_input(std::span(&pass, 1), 2, pool);
+  for (std::size_t at = 0; at < inputs.size(); ++at) {
+    const std::size_t unit = at % 5;
+    if (unit < 2) {
+      EXPECT_EQ(workspace.input_gradient(at / 5, unit), 0) << "not asked for";
+      continue;
+    }
+    const float h = 0x1p-14F;
+    const double difference = (loss_of_inputs(network, inputs, batch, coefficients, at, inputs[at] + h) -
+                               loss_of_inputs(network, inputs, batch, coefficients, at, inputs[at] - h)) /
+                              static_cast<double>((inputs[at] + h) - (inputs[at] - h));
+    EXPECT_NEAR(workspace.input_gradient(at / 5, unit), difference, 2e-5) << "sample " << at / 5 << " unit " << unit;
+  }
+  for (const Layer& layer : network.layers()) {
+    for (const float gradient : layer.gradient.span()) EXPECT_EQ(gradient, 0);
+  }
+}
+
 // Some updates with each number of threads; returns all weights.
 std::vector<float> train(int threads, std::size_t batch) {
   const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("impala")));

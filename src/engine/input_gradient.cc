@@ -144,7 +144,7 @@ void dense_layer_part(const Pass& pass, const Operation& operation, bool is_firs
 
 }  // namespace
 
-void input_gradient(std::span<const Pass> passes, std::size_t index, ThreadPool& pool) {
+void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t first_feature, ThreadPool& pool) {
   const NetworkPlan& plan = passes[0].network->plan();
   const Operation& operation = plan.spec.operations[index];
   const bool is_first = plan.gradient_is_first[index];
@@ -157,7 +157,8 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, ThreadPool&
         });
     return;
   }
-  const std::size_t features = plan.spec.layers[operation.layer].row_size();
+  const std::size_t last_feature = plan.spec.layers[operation.layer].row_size();
+  const std::size_t features = last_feature - first_feature;
   const std::size_t run = even_run(in);
   const std::size_t part_features = std::max<std::size_t>(1, kFeatures / run) * run;
   std::vector<std::int32_t> offsets(plan.spec.layers[operation.layer].out);  // output gradients lie one after the other
@@ -166,8 +167,8 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, ThreadPool&
   for_each_part(
       passes, pool, [&](const Pass&) { return (features + part_features - 1) / part_features; },
       [&](const Pass& pass, std::size_t part, int worker) {
-        dense_layer_part(pass, operation, is_first, part * part_features,
-                         std::min((part + 1) * part_features, features), offsets,
+        const std::size_t first = first_feature + part * part_features;
+        dense_layer_part(pass, operation, is_first, first, std::min(first + part_features, last_feature), offsets,
                          packed[static_cast<std::size_t>(worker)]);
       });
 }

@@ -24,6 +24,11 @@ void forward(std::span<const Pass> passes, ThreadPool& pool);
 // bias_gradient are set: sums over the batch of d loss / d weight.
 void backward(std::span<const Pass> passes, ThreadPool& pool);
 
+// The other direction alone: needs the same, and workspace->keep_input_gradient. Afterwards
+// workspace->input_gradient(sample, unit) holds d loss / d input for the units from `first_unit` on, of networks whose
+// input is a vector; weights and their gradients stay as they are.
+void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool);
+
 // One Adam step of every network with the gradients of the last backward pass (optimizer_steps advances by 1).
 void adam_step(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool);
 

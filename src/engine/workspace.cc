@@ -33,6 +33,20 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
   });
 }
 
+void InputTensor::load_units(std::size_t first_unit, std::span<const float> rows, std::size_t batch) {
+  const std::size_t units = batch == 0 ? 0 : rows.size() / batch;
+  if (batch == 0 || batch > kLanes * layout_.blocks || rows.size() != batch * units || layout_.height != 1 ||
+      layout_.width != 1 || first_unit + units > layout_.channels) {
+    throw Error::failure("rows do not have the network's input shape: " + std::to_string(rows.size()) +
+                         " numbers for " + std::to_string(batch) + " samples from unit " + std::to_string(first_unit));
+  }
+  batch_ = batch;
+  for (std::size_t b = 0; b < batch; ++b) {
+    float* to = values_.data() + b / kLanes * layout_.block_pitch() + first_unit * kLanes + b % kLanes;
+    for (std::size_t unit = 0; unit < units; ++unit) to[unit * kLanes] = rows[b * units + unit];
+  }
+}
+
 Workspace::Workspace(std::shared_ptr<const NetworkPlan> plan, std::size_t batch, bool with_gradients)
     : plan_(std::move(plan)), blocks_(blocks_for_batch(batch)) {
   activations_.resize(plan_->spec.tensors.size());

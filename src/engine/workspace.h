@@ -21,6 +21,10 @@ class InputTensor {
   // observations: [B][C][H*W], bytes or floats as the architecture says; 1 <= B <= the batch of the constructor.
   void load(std::span<const std::byte> observations, std::size_t batch, ThreadPool& pool);
 
+  // Units first_unit .. of a vector input, as many as `rows` [B][units] has for each sample; the others stay as they
+  // are.
+  void load_units(std::size_t first_unit, std::span<const float> rows, std::size_t batch);
+
   // One of the two; bytes where NetworkPlan::byte_planes.
   const float* data() const { return plan_->byte_planes ? nullptr : values_.data(); }
   const std::uint8_t* bytes() const { return plan_->byte_planes ? bytes_.data() : nullptr; }
@@ -52,18 +56,26 @@ class Workspace {
     byte_input_ = input.bytes();
   }
 
-  float output(std::size_t sample, std::size_t unit) const { return activations_.back().data()[place(sample, unit)]; }
+  float output(std::size_t sample, std::size_t unit) const {
+    return activations_.back().data()[place(sample, unit, outputs())];
+  }
   // d loss / d output, same places; set all of them before a backward pass (0 for samples past the batch).
   void set_output_gradient(std::size_t sample, std::size_t unit, float value) {
-    gradients_.back().data()[place(sample, unit)] = value;
+    gradients_.back().data()[place(sample, unit, outputs())] = value;
+  }
+  // For backward_to_input. d loss / d input, in the same manner.
+  void keep_input_gradient() { gradients_[0] = AlignedBuffer(gradient_layout(0).size()); }
+  float input_gradient(std::size_t sample, std::size_t unit) const {
+    return gradients_[0].data()[place(sample, unit, plan_->spec.tensors[0].channels)];
   }
   void clear_output_gradient() { gradients_.back().clear(); }
 
   std::size_t blocks() const { return blocks_; }
 
  private:
-  std::size_t place(std::size_t sample, std::size_t unit) const {
-    return (sample / kLanes * plan_->spec.tensors.back().channels + unit) * kLanes + sample % kLanes;
+  std::size_t outputs() const { return plan_->spec.tensors.back().channels; }
+  static std::size_t place(std::size_t sample, std::size_t unit, std::size_t units) {
+    return (sample / kLanes * units + unit) * kLanes + sample % kLanes;
   }
 
   std::shared_ptr<const NetworkPlan> plan_;
