@@ -44,22 +44,32 @@ void copy_pruned(const Network& from, double sparsity, Distribution distribution
   }
 }
 
-Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& config)
+Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& config, std::size_t parts)
     : plan_(std::move(plan)),
       config_(config),
       distribution_(parse_distribution(config.sparsity.distribution)),
-      target_(plan_, false),
+      averages_(parts),
       losses_(static_cast<std::size_t>(config.population.networks), 0.0),
       acting_stream_(static_cast<std::uint64_t>(config.seed), "acting network"),
       selection_stream_(static_cast<std::uint64_t>(config.seed), "selection") {
   const auto seed = static_cast<std::uint64_t>(config.seed);
-  for (std::size_t k = 0; k < losses_.size(); ++k) {
-    RandomStream stream(seed, "initialization", k);
+  for (std::size_t i = 0; i < losses_.size() * parts; ++i) {
+    RandomStream stream(seed, "initialization", i);
     networks_.emplace_back(plan_, true);
     networks_.back().initialize(stream);
-    pruning_streams_.emplace_back(seed, "pruning", k);
   }
-  target_.copy_from(networks_[0]);
+  for (std::size_t k = 0; k < losses_.size(); ++k) pruning_streams_.emplace_back(seed, "pruning", k);
+  for (std::size_t part = 0; part < parts; ++part) {
+    targets_.emplace_back(plan_, false);
+    targets_.back().copy_from(networks_[part]);
+    averages_[part].index(targets_.back());
+  }
+}
+
+double Population::sparsity(std::size_t k) const {
+  double sum = 0;
+  for (std::size_t part = 0; part < parts(); ++part) sum += network(k, part).sparsity();
+  return sum / static_cast<double>(parts());  // all parts have the same number of weights
 }
 
 std::size_t Population::draw_acting_network() {
@@ -93,31 +103,69 @@ std::size_t Population::select(std::int64_t step) {
 }
 
 TargetUpdate Population::update_target(std::int64_t step) {
+  selected_ = select(step);
+  for (std::size_t part = 0; part < parts(); ++part) targets_[part].copy_from(network(selected_, part));
+  return replace(step);
+}
+
+void Population::move_target(std::int64_t step, double tau) {
+  if (config_.population.selection == "smallest_loss") selected_ = select(step);
+  for (std::size_t part = 0; part < parts(); ++part) {
+    averages_[part].move(network(selected_, part), tau, targets_[part]);
+  }
+}
+
+TargetUpdate Population::replace_others(std::int64_t step) {
+  selected_ = select(step);
+  const TargetUpdate update = replace(step);
+  follow_masks();
+  return update;
+}
+
+void Population::prune(double sparsity) {
+  for (Network& network : networks_) copy_pruned(network, sparsity, distribution_, network);
+  follow_masks();
+}
+
+void Population::follow_masks() {
+  for (std::size_t part = 0; part < parts(); ++part) {
+    std::vector<const Network*> online;
+    for (std::size_t k = 0; k < size(); ++k) online.push_back(&network(k, part));
+    averages_[part].follow_masks(online, targets_[part]);
+  }
+}
+
+// What every target update does once psi is chosen and the target is what it shall be.
+TargetUpdate Population::replace(std::int64_t step) {
   TargetUpdate update;
   update.losses = losses_;
-  selected_ = select(step);
   update.selected = selected_;
-  update.sparsity = networks_[selected_].sparsity();
-  target_.copy_from(networks_[selected_]);
+  update.sparsity = sparsity(selected_);
   const bool prunes = config_.sparsity.method == "eaude";
   for (std::size_t k = 0; k < size(); ++k) {
     if (k == selected_ || !prunes) continue;
     const double exponent = pruning_streams_[k].uniform(0.0, config_.sparsity.max_noise);
     const double sparsity = next_sparsity(update.sparsity, step, config_.training.steps,
                                           config_.training.target_update_period, exponent, config_.sparsity.max_speed);
-    copy_pruned(networks_[selected_], sparsity, distribution_, networks_[k]);
+    for (std::size_t part = 0; part < parts(); ++part) {
+      copy_pruned(network(selected_, part), sparsity, distribution_, network(k, part));
+    }
   }
   for (Network& network : networks_) {
     if (config_.population.reset_optimizer) network.reset_optimizer();
-    update.sparsities.push_back(network.sparsity());
   }
+  for (std::size_t k = 0; k < size(); ++k) update.sparsities.push_back(sparsity(k));
   losses_.assign(size(), 0.0);
   return update;
 }
 
 namespace {
 
-std::string network_name(std::size_t k) { return "network" + std::to_string(k) + "/"; }
+// "network3/", and "network3.1/" for the second part of member 3.
+std::string part_name(const std::string& name, std::size_t part) {
+  return part == 0 ? name + "/" : name + "." + std::to_string(part) + "/";
+}
+std::string network_name(std::size_t k, std::size_t part = 0) { return part_name("network" + std::to_string(k), part); }
 
 void save_network(ArchiveWriter& archive, const std::string& prefix, const Network& network) {
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
@@ -159,10 +207,14 @@ void load_network(const ArchiveReader& archive, const std::string& prefix, Netwo
 
 void Population::save(ArchiveWriter& archive, const std::string& prefix) const {
   for (std::size_t k = 0; k < size(); ++k) {
-    save_network(archive, prefix + network_name(k), networks_[k]);
+    for (std::size_t part = 0; part < parts(); ++part) {
+      save_network(archive, prefix + network_name(k, part), network(k, part));
+    }
     archive.add_value(prefix + network_name(k) + "pruning_stream", pruning_streams_[k].position());
   }
-  save_network(archive, prefix + "target/", target_);
+  for (std::size_t part = 0; part < parts(); ++part) {
+    save_network(archive, prefix + part_name("target", part), targets_[part]);
+  }
   archive.add<double>(prefix + "losses", losses_);
   archive.add_value(prefix + "selected", static_cast<std::uint64_t>(selected_));
   archive.add_value(prefix + "acting_stream", acting_stream_.position());
@@ -171,10 +223,15 @@ void Population::save(ArchiveWriter& archive, const std::string& prefix) const {
 
 void Population::load(const ArchiveReader& archive, const std::string& prefix) {
   for (std::size_t k = 0; k < size(); ++k) {
-    load_network(archive, prefix + network_name(k), networks_[k]);
+    for (std::size_t part = 0; part < parts(); ++part) {
+      load_network(archive, prefix + network_name(k, part), network(k, part));
+    }
     pruning_streams_[k].seek(archive.value<std::uint64_t>(prefix + network_name(k) + "pruning_stream"));
   }
-  load_network(archive, prefix + "target/", target_);
+  for (std::size_t part = 0; part < parts(); ++part) {
+    load_network(archive, prefix + part_name("target", part), targets_[part]);
+    averages_[part].index(targets_[part]);
+  }
   losses_ = archive.values<double>(prefix + "losses");
   selected_ = archive.value<std::uint64_t>(prefix + "selected");
   if (losses_.size() != size() || selected_ >= size()) {

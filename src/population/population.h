@@ -1,6 +1,9 @@
 // K online networks and the target network they all learn from: losses, selection, replacement (Vincent et al. 2025,
 // algorithm 1). Knows no environment, no replay and no loss formula: agents/ computes those and calls in here.
 //
+// A member of the population is one network, or several `parts` that live and die together: the two of a twin critic.
+// Its target has as many. Targets are copied at each target update, or follow by small steps (Polyak averaging).
+//
 // Notation: theta_1..K online, theta_bar target, L_k cumulated loss of network k, psi the selected network.
 #pragma once
 
@@ -15,6 +18,7 @@
 #include "core/random.h"
 #include "eaudeqn/config.h"
 #include "engine/network.h"
+#include "population/polyak.h"
 #include "sparsity/magnitude.h"
 
 namespace eaudeqn {
@@ -39,17 +43,23 @@ struct TargetUpdate {
 // Thread safety: one owner. All randomness comes from streams named by purpose, saved with the population.
 class Population {
  public:
-  // K independently initialised dense networks; the target starts as network 0.
-  Population(std::shared_ptr<const NetworkPlan> plan, const Config& config);
+  // K members of independently initialised dense networks; the target starts as member 0.
+  Population(std::shared_ptr<const NetworkPlan> plan, const Config& config, std::size_t parts = 1);
 
-  std::size_t size() const { return networks_.size(); }
-  Network& network(std::size_t k) { return networks_[k]; }
-  const Network& network(std::size_t k) const { return networks_[k]; }
-  Network& target() { return target_; }
-  std::size_t selected() const { return selected_; }  // psi of the last target update; 0 before the first
+  std::size_t size() const { return pruning_streams_.size(); }
+  std::size_t parts() const { return targets_.size(); }
+  Network& network(std::size_t k, std::size_t part = 0) { return networks_[k * parts() + part]; }
+  const Network& network(std::size_t k, std::size_t part = 0) const { return networks_[k * parts() + part]; }
+  Network& target(std::size_t part = 0) { return targets_[part]; }
+  double sparsity(std::size_t k) const;               // of member k, all parts
+  std::size_t selected() const { return selected_; }  // psi of the last selection; 0 before the first
   const std::vector<double>& losses() const { return losses_; }
 
   void add_loss(std::size_t k, double loss) { losses_[k] += loss; }
+  // L_k <- (1 - weight) L_k + weight loss.
+  void average_loss(std::size_t k, double loss, double weight) {
+    losses_[k] = (1.0 - weight) * losses_[k] + weight * loss;
+  }
 
   // The network that acts at this step, drawn with choice_probabilities.
   std::size_t draw_acting_network();
@@ -59,21 +69,32 @@ class Population {
   // Throws Error::failure when every loss is NaN, before anything is changed.
   TargetUpdate update_target(std::int64_t step);
 
+  // For targets that follow: psi is selected anew (unless it is drawn: then it stays until the next replacement), and
+  // theta_bar <- (1 - tau) theta_bar + tau theta_psi. Throws as update_target.
+  void move_target(std::int64_t step, double tau);
+  // update_target without the copy: the target keeps its values, but only where some network has active weights.
+  TargetUpdate replace_others(std::int64_t step);
+  // All networks by magnitude, in place; a following target loses the same weights.
+  void prune(double sparsity);
+
   void save(ArchiveWriter& archive, const std::string& prefix) const;
   void load(const ArchiveReader& archive, const std::string& prefix);
 
  private:
   std::size_t select(std::int64_t step);
+  TargetUpdate replace(std::int64_t step);
+  void follow_masks();
 
   std::shared_ptr<const NetworkPlan> plan_;
   Config config_;
   Distribution distribution_;
-  std::vector<Network> networks_;
-  Network target_;
+  std::vector<Network> networks_;  // member by member
+  std::vector<Network> targets_;   // the parts of the one target
+  std::vector<PolyakAverage> averages_;
   std::vector<double> losses_;
   std::size_t selected_ = 0;
   RandomStream acting_stream_, selection_stream_;
-  std::vector<RandomStream> pruning_streams_;  // one per network
+  std::vector<RandomStream> pruning_streams_;  // one per member
 };
 
 }  // namespace eaudeqn
