@@ -1,0 +1,16 @@
+// Networks in checkpoints: weights, masks, biases and, of trainable ones, Adam's moments and step count.
+#pragma once
+
+#include <string>
+
+#include "core/archive.h"
+#include "engine/network.h"
+
+namespace eaudeqn {
+
+void save_network(ArchiveWriter& archive, const std::string& prefix, const Network& network);
+
+// Into a network of the same spec. Throws Error::failure naming the section that is missing or of another shape.
+void load_network(const ArchiveReader& archive, const std::string& prefix, Network& network);
+
+}  // namespace eaudeqn
