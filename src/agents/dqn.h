@@ -56,6 +56,7 @@ class DqnAgent {
   TargetUpdate update_target(std::int64_t step) { return population_.update_target(step); }
 
   Population& population() { return population_; }
+  const Population& population() const { return population_; }
   const NetworkPlan& plan() const { return *plan_; }
   std::shared_ptr<const NetworkPlan> shared_plan() const { return plan_; }
 

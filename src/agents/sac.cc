@@ -59,28 +59,18 @@ void Temperature::load(const ArchiveReader& archive, const std::string& prefix) 
 }
 
 ContinuousActor::ContinuousActor(const std::shared_ptr<const NetworkPlan>& plan)
-    : actions_(plan->spec.architecture.outputs / 2), input_(plan, 1), workspace_(plan, 1, false) {
-  workspace_.set_input(input_);
-}
+    : actions_(plan->spec.architecture.outputs / 2), forward_(std::make_shared<SingleGeometry>(plan)) {}
 
-void ContinuousActor::run(Network& network, std::span<const float> observation, ThreadPool& pool) {
-  input_.load_units(0, observation, 1);
-  const Pass pass{&network, &workspace_};
-  forward(std::span(&pass, 1), pool);
-}
-
-std::span<const float> ContinuousActor::mean_action(Network& network, std::span<const float> observation,
-                                                    ThreadPool& pool) {
-  run(network, observation, pool);
+std::span<const float> ContinuousActor::mean_action(const SingleWeights& weights, std::span<const float> observation) {
+  const std::span<const float> outputs = forward_.forward(weights, std::as_bytes(observation));
   sample_.actions.resize(actions_);
-  for (std::size_t i = 0; i < actions_; ++i) sample_.actions[i] = std::tanh(workspace_.output(0, i));
+  for (std::size_t i = 0; i < actions_; ++i) sample_.actions[i] = std::tanh(outputs[i]);
   return sample_.actions;
 }
 
-std::span<const float> ContinuousActor::sample_action(Network& network, std::span<const float> observation,
-                                                      RandomStream& noise, ThreadPool& pool) {
-  run(network, observation, pool);
-  sample_policy(workspace_, 1, actions_, noise, sample_);
+std::span<const float> ContinuousActor::sample_action(const SingleWeights& weights, std::span<const float> observation,
+                                                      RandomStream& noise) {
+  sample_policy(forward_.forward(weights, std::as_bytes(observation)), actions_, noise, sample_);
   return sample_.actions;
 }
 
@@ -95,6 +85,7 @@ SacAgent::SacAgent(const Config& config, std::size_t observation_size, std::size
       actor_(initial_actor(config, actor_plan_)),
       temperature_(config.sac.initial_temperature, config.sac.temperature_learning_rate, config.training.adam_epsilon),
       acting_(actor_plan_),
+      acting_weights_(acting_.make_weights()),
       exploration_(static_cast<std::uint64_t>(config.seed), "exploration"),
       noise_(static_cast<std::uint64_t>(config.seed), "policy noise"),
       random_action_(actions),
@@ -115,8 +106,11 @@ SacAgent::SacAgent(const Config& config, std::size_t observation_size, std::size
   }
 }
 
-std::span<const float> SacAgent::act(std::span<const float> observation, std::int64_t step, ThreadPool& pool) {
-  if (step >= config_.training.initial_samples) return acting_.sample_action(actor_, observation, exploration_, pool);
+std::span<const float> SacAgent::act(std::span<const float> observation, std::int64_t step) {
+  if (step >= config_.training.initial_samples) {
+    acting_weights_.refer_to(actor_);
+    return acting_.sample_action(acting_weights_, observation, exploration_);
+  }
   for (float& value : random_action_) value = static_cast<float>(exploration_.uniform(-1.0, 1.0));
   return random_action_;
 }
@@ -140,7 +134,7 @@ std::vector<double> SacAgent::update(const VectorBatch& batch, std::int64_t step
 std::vector<float> SacAgent::targets(const VectorBatch& batch, ThreadPool& pool) {
   const Pass actor{&actor_, &next_actor_workspace_};
   forward(std::span(&actor, 1), pool);
-  sample_policy(next_actor_workspace_, batch_size_, actions_, noise_, next_sample_);
+  sample_policy(output_rows(next_actor_workspace_, batch_size_, 2 * actions_), actions_, noise_, next_sample_);
   next_pairs_.load_units(0, batch.next_observations, batch_size_);
   next_pairs_.load_units(observation_size_, next_sample_.actions, batch_size_);
   std::vector<float> values(batch_size_);
@@ -198,7 +192,7 @@ std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std
 void SacAgent::update_actor(ThreadPool& pool) {
   const Pass actor{&actor_, &actor_workspace_};
   forward(std::span(&actor, 1), pool);
-  sample_policy(actor_workspace_, batch_size_, actions_, noise_, sample_);
+  sample_policy(output_rows(actor_workspace_, batch_size_, 2 * actions_), actions_, noise_, sample_);
   pairs_.load_units(observation_size_, sample_.actions, batch_size_);
   set_policy_gradient(sample_, value_gradients(pool), temperature_.value(), actor_workspace_);
   backward(std::span(&actor, 1), pool);
@@ -234,11 +228,11 @@ TargetUpdate SacAgent::update_target(std::int64_t step) {
   return update;
 }
 
-// PolyPruneSAC.
+// PolyPruneSAC. One event lies at or after the schedule's end, so that it arrives.
 void SacAgent::prune_by_schedule(std::int64_t step) {
   const SparsityConfig& schedule = config_.sparsity;
-  if (schedule.method != "polynomial" || step < schedule.start || step > schedule.end ||
-      (step - schedule.start) % schedule.period != 0) {
+  if (schedule.method != "polynomial" || step < schedule.start || step >= schedule.end + schedule.period ||
+      step % schedule.period != 0) {
     return;
   }
   const double sparsity = polynomial_sparsity(step, schedule.start, schedule.end, schedule.final);

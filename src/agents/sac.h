@@ -18,6 +18,7 @@
 #include "core/random.h"
 #include "eaudeqn/config.h"
 #include "engine/passes.h"
+#include "engine/single_forward.h"
 #include "population/population.h"
 #include "replay/vector_replay.h"
 
@@ -43,21 +44,20 @@ class Temperature {
   } state_;
 };
 
-// Runs an actor on single observations: acting and evaluation. Actions are valid until the next call.
+// Runs an actor on single observations, on the calling thread: acting and evaluation. Actions are valid until the next
+// call. SingleWeights as for GreedyActor.
 class ContinuousActor {
  public:
   explicit ContinuousActor(const std::shared_ptr<const NetworkPlan>& plan);
 
-  std::span<const float> mean_action(Network& network, std::span<const float> observation, ThreadPool& pool);
-  std::span<const float> sample_action(Network& network, std::span<const float> observation, RandomStream& noise,
-                                       ThreadPool& pool);
+  SingleWeights make_weights() const { return SingleWeights(forward_.geometry()); }
+  std::span<const float> mean_action(const SingleWeights& weights, std::span<const float> observation);
+  std::span<const float> sample_action(const SingleWeights& weights, std::span<const float> observation,
+                                       RandomStream& noise);
 
  private:
-  void run(Network& network, std::span<const float> observation, ThreadPool& pool);
-
   std::size_t actions_;
-  InputTensor input_;
-  Workspace workspace_;
+  SingleForward forward_;
   PolicySample sample_;
 };
 
@@ -67,7 +67,7 @@ class SacAgent {
   SacAgent(const Config& config, std::size_t observation_size, std::size_t actions);
 
   // Uniformly random during the initial samples, then drawn from pi. Valid until the next call.
-  std::span<const float> act(std::span<const float> observation, std::int64_t step, ThreadPool& pool);
+  std::span<const float> act(std::span<const float> observation, std::int64_t step);
 
   // One batch: an Adam step of every critic on its loss against one shared y, the selection of psi, a step of the
   // target pair towards it, an Adam step of the actor on critic psi, and one of the temperature. By a schedule, if
@@ -103,6 +103,7 @@ class SacAgent {
   Temperature temperature_;
   double entropy_ = 0;
   ContinuousActor acting_;
+  SingleWeights acting_weights_;
   RandomStream exploration_, noise_;
   std::vector<float> random_action_;
 

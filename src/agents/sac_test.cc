@@ -40,9 +40,11 @@ TEST(Sac, FindsTheBestActionOfABandit) {
     agent.update(batch, step, pool);
   }
   ContinuousActor actor(std::make_shared<NetworkPlan>(agent.actor().plan()));
+  SingleWeights weights = actor.make_weights();
+  weights.copy(agent.actor());
   RandomStream stream(6, "observation");
   for (int trial = 0; trial < 5; ++trial) {
-    const auto action = actor.mean_action(agent.actor(), random_numbers(kObservationSize, stream), pool);
+    const auto action = actor.mean_action(weights, random_numbers(kObservationSize, stream));
     EXPECT_NEAR(action[0], 0.5, 0.15);
     EXPECT_NEAR(action[1], -0.3, 0.15);
   }
@@ -51,11 +53,10 @@ TEST(Sac, FindsTheBestActionOfABandit) {
 
 TEST(Sac, ActsAtRandomFirstAndThenFromThePolicy) {
   SacAgent agent(sac_config(2), kObservationSize, kActionSize);
-  ThreadPool pool(1);
   const std::vector<float> observation = {1, 2, 3, 4, 5};
   double sum = 0, smallest = 1, largest = -1;
   for (int i = 0; i < 500; ++i) {
-    for (const float value : agent.act(observation, 9, pool)) {
+    for (const float value : agent.act(observation, 9)) {
       sum += value;
       smallest = std::min<double>(smallest, value);
       largest = std::max<double>(largest, value);
@@ -67,10 +68,12 @@ TEST(Sac, ActsAtRandomFirstAndThenFromThePolicy) {
   EXPECT_GE(smallest, -1);
   SacAgent fresh(sac_config(2), kObservationSize, kActionSize);
   ContinuousActor actor(std::make_shared<NetworkPlan>(fresh.actor().plan()));
+  SingleWeights weights = actor.make_weights();
+  weights.copy(fresh.actor());
   RandomStream exploration(3, "exploration");
   for (int i = 0; i < 5; ++i) {
-    const auto ours = fresh.act(observation, 10, pool);
-    const auto expected = actor.sample_action(fresh.actor(), observation, exploration, pool);
+    const auto ours = fresh.act(observation, 10);
+    const auto expected = actor.sample_action(weights, observation, exploration);
     EXPECT_TRUE(std::equal(ours.begin(), ours.end(), expected.begin(), expected.end()));
   }
 }
@@ -98,7 +101,7 @@ TEST(Sac, ALoadedAgentGoesOnWithTheSameBits) {
   archive.write(directory / "state");
   loaded.load(ArchiveReader(directory / "state"));
   for (SacAgent* each : {&agent, &loaded}) {
-    each->act(std::vector<float>(kObservationSize, 0.5F), 100, pool);
+    each->act(std::vector<float>(kObservationSize, 0.5F), 100);
     learn(*each, 26, 40, pool);
   }
   EXPECT_EQ(state_of(agent), state_of(loaded));

@@ -28,8 +28,14 @@ double PolicySample::mean_log_probability() const {
          static_cast<double>(log_probabilities.size());
 }
 
-void sample_policy(const Workspace& outputs, std::size_t batch, std::size_t actions, RandomStream& noise,
-                   PolicySample& sample) {
+std::vector<float> output_rows(const Workspace& outputs, std::size_t batch, std::size_t units) {
+  std::vector<float> rows(batch * units);
+  for (std::size_t i = 0; i < rows.size(); ++i) rows[i] = outputs.output(i / units, i % units);
+  return rows;
+}
+
+void sample_policy(std::span<const float> outputs, std::size_t actions, RandomStream& noise, PolicySample& sample) {
+  const std::size_t batch = outputs.size() / (2 * actions);
   for (auto* values : {&sample.actions, &sample.slopes, &sample.deviations, &sample.log_deviation_slopes}) {
     values->resize(batch * actions);
   }
@@ -38,12 +44,12 @@ void sample_policy(const Workspace& outputs, std::size_t batch, std::size_t acti
     float log_probability = 0;
     for (std::size_t i = 0; i < actions; ++i) {
       const std::size_t at = b * actions + i;
-      const Squashed raw = squash(outputs.output(b, actions + i));
+      const Squashed raw = squash(outputs[2 * b * actions + actions + i]);
       const float log_deviation = -9.0F + 11.0F * raw.value;  // rounds less than -20 + 11 (1 + tanh)
       const auto normal = static_cast<float>(noise.normal());
       sample.deviations[at] = std::exp(log_deviation) * normal;
       sample.log_deviation_slopes[at] = 11.0F * raw.slope;
-      const Squashed action = squash(outputs.output(b, i) + sample.deviations[at]);
+      const Squashed action = squash(outputs[2 * b * actions + i] + sample.deviations[at]);
       sample.actions[at] = action.value;
       sample.slopes[at] = action.slope;
       log_probability += -0.5F * normal * normal - log_deviation - kHalfLogTwoPi - action.log_slope;

@@ -23,10 +23,12 @@ struct PolicySample {
   double mean_log_probability() const;
 };
 
-// Output unit i < A is a mean, unit A + i a raw x: log standard deviation = -20 + 11 (1 + tanh(x)).
+// The outputs of a batch, row by row: [B][units].
+std::vector<float> output_rows(const Workspace& outputs, std::size_t batch, std::size_t units);
+
+// outputs: [B][2 A]. Unit i < A is a mean, unit A + i a raw x: log standard deviation = -20 + 11 (1 + tanh(x)).
 // Draws B x A normal numbers, sample by sample.
-void sample_policy(const Workspace& outputs, std::size_t batch, std::size_t actions, RandomStream& noise,
-                   PolicySample& sample);
+void sample_policy(std::span<const float> outputs, std::size_t actions, RandomStream& noise, PolicySample& sample);
 
 // Sets the output gradients of the loss  mean(temperature log pi(a|s) - Q(s, a)),  Q's part of which is given as dQ/da
 // [B][A], the noise being held fixed. Lanes past the batch get 0.

@@ -8,47 +8,20 @@
 #include <memory>
 #include <numbers>
 
-#include "engine/passes.h"
+#include "engine/workspace.h"
 
 namespace eaudeqn {
 namespace {
 
 constexpr std::size_t kActions = 3;
 
-// A workspace whose outputs are the numbers given: a network that passes its input on.
-class Outputs {
- public:
-  explicit Outputs(std::size_t batch)
-      : batch_(batch), plan_(plan()), input_(plan_, batch), workspace_(plan_, batch, true) {
-    workspace_.set_input(input_);
-  }
-
-  Workspace& of(const std::vector<float>& values) {
-    Network identity(plan_, false);
-    LayerWeights layer = identity.layer_weights(0);
-    for (std::size_t i = 0; i < 2 * kActions; ++i) layer.weights[i * 2 * kActions + i] = 1;
-    identity.set_layer(0, layer);
-    input_.load_units(0, values, batch_);
-    ThreadPool pool(1);
-    const Pass pass{&identity, &workspace_};
-    forward(std::span(&pass, 1), pool);
-    return workspace_;
-  }
-
- private:
-  static std::shared_ptr<const NetworkPlan> plan() {
-    Architecture architecture;
-    architecture.kind = "mlp";
-    architecture.input = {2 * kActions};
-    architecture.outputs = 2 * kActions;
-    return std::make_shared<NetworkPlan>(make_network_spec(architecture));
-  }
-
-  std::size_t batch_;
-  std::shared_ptr<const NetworkPlan> plan_;
-  InputTensor input_;
-  Workspace workspace_;
-};
+std::shared_ptr<const NetworkPlan> plan() {
+  Architecture architecture;
+  architecture.kind = "mlp";
+  architecture.input = {1};
+  architecture.outputs = 2 * kActions;
+  return std::make_shared<NetworkPlan>(make_network_spec(architecture));
+}
 
 struct Exact {
   std::vector<double> actions;
@@ -92,9 +65,8 @@ TEST(TanhGaussian, ActionsAndDensitiesAreThoseOfTheFormula) {
   const std::size_t batch = 40;
   RandomStream stream(1, "outputs"), noise(2, "noise"), same_noise(2, "noise");
   const auto values = random_outputs(batch, stream);
-  Outputs outputs(batch);
   PolicySample sample;
-  sample_policy(outputs.of(values), batch, kActions, noise, sample);
+  sample_policy(values, kActions, noise, sample);
   for (std::size_t b = 0; b < batch; ++b) {
     const Exact expected = exact(row(values, b), draw_noise(same_noise));
     for (std::size_t i = 0; i < kActions; ++i) {
@@ -107,11 +79,10 @@ TEST(TanhGaussian, ActionsAndDensitiesAreThoseOfTheFormula) {
 // Far out tanh rounds to 1, and log(1 - tanh^2) must not become -infinity; nor may a vanishing deviation.
 TEST(TanhGaussian, ExtremesStayFinite) {
   for (const float extreme : {-1e3F, -30.0F, 0.0F, 30.0F, 1e3F}) {
-    Outputs outputs(1);
     RandomStream noise(3, "noise");
     PolicySample sample;
-    Workspace& workspace = outputs.of({extreme, extreme, 0, extreme, 0, -extreme});
-    sample_policy(workspace, 1, kActions, noise, sample);
+    sample_policy(std::vector<float>{extreme, extreme, 0, extreme, 0, -extreme}, kActions, noise, sample);
+    Workspace workspace(plan(), 1, true);
     EXPECT_TRUE(std::isfinite(sample.log_probabilities[0])) << extreme;
     for (const float action : sample.actions) EXPECT_LE(std::abs(action), 1.0F);
     set_policy_gradient(sample, std::vector<float>(kActions, 1.0F), 0.2, workspace);
@@ -128,10 +99,9 @@ TEST(TanhGaussian, GradientsEqualFiniteDifferencesOfTheLoss) {
   const auto values = random_outputs(batch, stream);
   std::vector<float> value_gradients;  // Q is linear in the action: its slopes
   for (std::size_t i = 0; i < batch * kActions; ++i) value_gradients.push_back(static_cast<float>(stream.normal()));
-  Outputs outputs(batch);
-  Workspace& workspace = outputs.of(values);
+  Workspace workspace(plan(), batch, true);
   PolicySample sample;
-  sample_policy(workspace, batch, kActions, noise, sample);
+  sample_policy(values, kActions, noise, sample);
   set_policy_gradient(sample, value_gradients, alpha, workspace);
   for (std::size_t b = 0; b < batch; ++b) {
     const auto fixed_noise = draw_noise(same_noise);
