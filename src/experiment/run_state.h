@@ -1,5 +1,5 @@
-// Everything that a run is in the middle of: agent, environment, replay, random streams, counters; saved and restored
-// as one. The loop that moves it is trainer.cc.
+// Everything that a run is in the middle of: learner (agent and memory), environment, counters; saved and restored as
+// one. The loop that moves it is trainer.cc.
 #pragma once
 
 #include <cstdint>
@@ -9,13 +9,11 @@
 #include <set>
 #include <string>
 
-#include "agents/dqn.h"
 #include "core/archive.h"
 #include "eaudeqn/config.h"
 #include "environments/environment.h"
-#include "environments/frame_stack.h"
 #include "experiment/checkpoints.h"
-#include "replay/replay.h"
+#include "experiment/learner.h"
 
 namespace eaudeqn {
 
@@ -43,10 +41,7 @@ class RunState {
 
   Counters counters;
   std::unique_ptr<Environment> environment;
-  FrameStack stack;
-  Replay replay;
-  DqnAgent agent;
-  RandomStream replay_stream;
+  std::unique_ptr<Learner> learner;
   std::deque<double> recent_returns;  // of the last episodes, for the progress line only
 };
 

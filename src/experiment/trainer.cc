@@ -38,9 +38,19 @@ std::map<std::string, std::string> policy_metadata(const Config& config, const E
     preprocessing["frames"] =
         "grayscale, maximum of the last two, area interpolation; newest last, zeros before the first";
   }
-  return {{"environment", config.environment},         {"algorithm", config.algorithm},
-          {"step", fmt::format("{}", step)},           {"preprocessing", preprocessing.dump()},
-          {"actions", Json(spec.action_names).dump()}, {"config", to_toml(config)}};
+  Json actions = spec.action_names;
+  if (spec.continuous()) {
+    actions = {{"low", spec.action_low},
+               {"high", spec.action_high},
+               {"outputs", "the means, then raw log standard deviations x: log s = -20 + 11 (1 + tanh(x))"},
+               {"action", "low + (tanh(mean) + 1) / 2 (high - low)"}};
+  }
+  return {{"environment", config.environment},     {"algorithm", config.algorithm}, {"step", fmt::format("{}", step)},
+          {"preprocessing", preprocessing.dump()}, {"actions", actions.dump()},     {"config", to_toml(config)}};
+}
+
+void add(const NamedNumbers& numbers, Json& fields) {
+  for (const auto& [name, value] : numbers) fields[name] = value;
 }
 
 // One run from its first or next step to its end.
@@ -100,12 +110,7 @@ class Run {
   // act, step, remember.
   void take_step() {
     Counters& counters = state_.counters;
-    const int action = state_.agent.act(state_.stack.planes(), counters.step);
-    const StepResult result = state_.environment->step(action);
-    const bool clip = state_.environment->spec().clip_rewards;
-    state_.replay.add(action, static_cast<float>(clip ? std::clamp(result.reward, -1.0, 1.0) : result.reward),
-                      result.terminal, result.truncated, state_.environment->frame());
-    state_.stack.push(state_.environment->frame());
+    const StepResult result = state_.learner->step(*state_.environment, counters.step);
     ++counters.step;
     ++counters.episode_length;
     counters.episode_return += result.reward;
@@ -115,12 +120,12 @@ class Run {
   void end_episode(bool truncated) {
     Counters& counters = state_.counters;
     ++counters.episodes;
-    metrics_->record("episode", counters.step,
-                     {{"episode", counters.episodes},
-                      {"return", counters.episode_return},
-                      {"length", counters.episode_length},
-                      {"truncated", truncated},
-                      {"epsilon", exploration_epsilon(config_.training, counters.step)}});
+    Json fields = {{"episode", counters.episodes},
+                   {"return", counters.episode_return},
+                   {"length", counters.episode_length},
+                   {"truncated", truncated}};
+    add(state_.learner->exploration(counters.step), fields);
+    metrics_->record("episode", counters.step, fields);
     state_.recent_returns.push_back(counters.episode_return);
     if (state_.recent_returns.size() > kRecentEpisodes) state_.recent_returns.pop_front();
     counters.episode_return = 0;
@@ -131,19 +136,19 @@ class Run {
   // A gradient step every G steps, a target update every T.
   void learn() {
     Counters& counters = state_.counters;
-    if (counters.step % config_.training.gradient_period == 0 && state_.replay.size() > 0) {
-      state_.replay.sample(state_.replay_stream, static_cast<std::size_t>(config_.training.batch_size), batch_);
-      losses_ = state_.agent.update(batch_, pool_);
+    if (counters.step % config_.training.gradient_period == 0 && state_.learner->can_update()) {
+      losses_ = state_.learner->update(counters.step, pool_);
       ++counters.updates;
     }
     if (counters.step % config_.training.target_update_period == 0 && counters.updates > 0) {
-      const TargetUpdate update = state_.agent.update_target(counters.step);
-      metrics_->record("target_update", counters.step,
-                       {{"updates", counters.updates},
-                        {"selected", update.selected},
-                        {"losses", update.losses},
-                        {"sparsity", update.sparsity},
-                        {"sparsities", update.sparsities}});
+      const TargetUpdate update = state_.learner->update_target(counters.step);
+      Json fields = {{"updates", counters.updates},
+                     {"selected", update.selected},
+                     {"losses", update.losses},
+                     {"sparsity", update.sparsity},
+                     {"sparsities", update.sparsities}};
+      add(state_.learner->sparsities(), fields);
+      metrics_->record("target_update", counters.step, fields);
       rate_.add(counters.step);
       metrics_->record_timing(counters.step, {{"seconds", rate_.elapsed_seconds()},
                                               {"steps_per_second", rate_.per_second()},
@@ -167,7 +172,7 @@ class Run {
     RandomStream seeds(static_cast<std::uint64_t>(config_.seed), "evaluation",
                        static_cast<std::uint64_t>(counters.step));
     request.seed = seeds.next_u64();
-    Network& network = state_.agent.population().network(state_.agent.population().selected());
+    const Network& network = state_.learner->policy();
     const auto report = [&](const EvaluationResult& result) {
       if (options_.quiet || !progress_.due()) return;
       progress_.show(fmt::format("evaluating at step {}: episode {} of {}, {} steps", counters.step,
@@ -176,11 +181,12 @@ class Run {
     const EvaluationResult result = evaluate(network, request, stop_requested, report);
     if (result.stopped) return;  // done again after the resume, from the same state
     counters.evaluated_step = counters.step;
-    metrics_->record("evaluation", counters.step,
-                     {{"mean_return", result.mean_return()},
-                      {"returns", result.returns},
-                      {"epsilon", request.epsilon},
-                      {"sparsity", network.sparsity()}});
+    Json fields = {{"mean_return", result.mean_return()},
+                   {"returns", result.returns},
+                   {"epsilon", request.epsilon},
+                   {"sparsity", network.sparsity()}};
+    add(state_.learner->sparsities(), fields);
+    metrics_->record("evaluation", counters.step, fields);
     say(fmt::format("step {}: evaluation over {} episodes: mean return {:.1f} at sparsity {:.3f}", counters.step,
                     result.returns.size(), result.mean_return(), network.sparsity()));
   }
@@ -192,8 +198,7 @@ class Run {
 
   void save() {
     state_.counters.metrics_bytes = metrics_->sync();
-    const Population& population = state_.agent.population();
-    write_policy(make_policy(population.network(population.selected()),
+    write_policy(make_policy(state_.learner->policy(),
                              policy_metadata(config_, state_.environment->spec(), state_.counters.step)),
                  policy_file());
     state_.save(config_, checkpoints_);
@@ -202,7 +207,7 @@ class Run {
 
   void show_progress() {
     const Counters& counters = state_.counters;
-    const Population& population = state_.agent.population();
+    const Population& population = state_.learner->population();
     rate_.add(counters.step);
     const double rate = rate_.per_second();
     const std::string eta =
@@ -212,16 +217,18 @@ class Run {
                                         ? "-"
                                         : fmt::format("{:.1f}", std::accumulate(returns.begin(), returns.end(), 0.0) /
                                                                     static_cast<double>(returns.size()));
-    std::vector<std::string> losses, sparsities;
+    std::vector<std::string> losses, sparsities, exploration;
     for (const double loss : losses_) losses.push_back(fmt::format("{:.2g}", loss));
     for (std::size_t k = 0; k < population.size(); ++k) {
-      sparsities.push_back(
-          fmt::format("{:.2f}{}", population.network(k).sparsity(), k == population.selected() ? "*" : ""));
+      sparsities.push_back(fmt::format("{:.2f}{}", population.sparsity(k), k == population.selected() ? "*" : ""));
     }
-    progress_.show(fmt::format(
-        "step {}/{} {:.0f}/s ETA {} | return {} | eps {:.2f} | loss {} | sparsity {}", counters.step,
-        config_.training.steps, rate, eta, mean_return, exploration_epsilon(config_.training, counters.step),
-        losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")), fmt::join(sparsities, " ")));
+    for (const auto& [name, value] : state_.learner->exploration(counters.step)) {
+      exploration.push_back(fmt::format("{} {:.2g}", name, value));
+    }
+    progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | {} | loss {} | sparsity {}", counters.step,
+                               config_.training.steps, rate, eta, mean_return, fmt::join(exploration, " "),
+                               losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")),
+                               fmt::join(sparsities, " ")));
   }
 
   void say(const std::string& line) {
@@ -239,7 +246,6 @@ class Run {
   std::unique_ptr<Metrics> metrics_;
   ProgressLine progress_;
   RateMeter rate_;
-  Batch batch_;
   std::vector<double> losses_;  // of the last update
   std::int64_t saved_step_ = -1;
 };

@@ -1,0 +1,96 @@
+// Deep Q-learning with its frame stack and its replay of frames: see learner.h.
+#include <algorithm>
+
+#include "agents/dqn.h"
+#include "core/random.h"
+#include "environments/frame_stack.h"
+#include "experiment/learner.h"
+#include "replay/replay.h"
+
+namespace eaudeqn {
+namespace {
+
+ReplaySpec replay_spec(const Config& config, const EnvironmentSpec& environment) {
+  ReplaySpec spec;
+  spec.capacity = static_cast<std::size_t>(config.replay.capacity);
+  spec.frame_bytes = environment.frame_bytes();
+  spec.stack = environment.stack;
+  spec.compress = environment.frame_type == ElementType::uint8;
+  spec.n_step = static_cast<std::size_t>(config.training.n_step);
+  spec.gamma = config.training.gamma;
+  return spec;
+}
+
+Architecture architecture_for(const Config& config, const EnvironmentSpec& environment) {
+  std::vector<std::size_t> input = environment.frame_shape;
+  if (input.size() > 1) input.insert(input.begin(), environment.stack);
+  return make_architecture(config.network, input, environment.frame_type == ElementType::uint8, environment.actions());
+}
+
+class DqnLearner : public Learner {
+ public:
+  DqnLearner(const Config& config, const EnvironmentSpec& environment)
+      : training_(config.training),
+        stack_(environment.stack, environment.frame_bytes()),
+        replay_(replay_spec(config, environment)),
+        agent_(config, architecture_for(config, environment)),
+        replay_stream_(static_cast<std::uint64_t>(config.seed), "replay") {}
+
+  void begin_episode(const Environment& environment) override {
+    stack_.reset(environment.frame());
+    replay_.begin_episode(environment.frame());
+  }
+
+  StepResult step(Environment& environment, std::int64_t step) override {
+    const int action = agent_.act(stack_.planes(), step);
+    const StepResult result = environment.step(action);
+    const bool clip = environment.spec().clip_rewards;
+    replay_.add(action, static_cast<float>(clip ? std::clamp(result.reward, -1.0, 1.0) : result.reward),
+                result.terminal, result.truncated, environment.frame());
+    stack_.push(environment.frame());
+    return result;
+  }
+
+  bool can_update() const override { return replay_.size() > 0; }
+  std::vector<double> update(std::int64_t, ThreadPool& pool) override {
+    replay_.sample(replay_stream_, static_cast<std::size_t>(training_.batch_size), batch_);
+    return agent_.update(batch_, pool);
+  }
+  TargetUpdate update_target(std::int64_t step) override { return agent_.update_target(step); }
+
+  const Population& population() const override { return agent_.population(); }
+  const Network& policy() const override { return population().network(population().selected()); }
+  NamedNumbers exploration(std::int64_t step) const override {
+    return {{"epsilon", exploration_epsilon(training_, step)}};
+  }
+  NamedNumbers sparsities() const override { return {}; }
+
+  std::set<std::string> save(ArchiveWriter& archive, const std::filesystem::path& segments) override {
+    agent_.save(archive);
+    archive.add<std::byte>("frame_stack", stack_.planes());
+    archive.add_value("replay_stream", replay_stream_.position());
+    return replay_.save(archive, "replay/", segments);
+  }
+  void load(const ArchiveReader& archive, const std::filesystem::path& segments) override {
+    agent_.load(archive);
+    stack_.load(archive.bytes("frame_stack"));
+    replay_stream_.seek(archive.value<std::uint64_t>("replay_stream"));
+    replay_.load(archive, "replay/", segments);
+  }
+
+ private:
+  TrainingConfig training_;
+  FrameStack stack_;
+  Replay replay_;
+  DqnAgent agent_;
+  RandomStream replay_stream_;
+  Batch batch_;
+};
+
+}  // namespace
+
+std::unique_ptr<Learner> make_dqn_learner(const Config& config, const EnvironmentSpec& environment) {
+  return std::make_unique<DqnLearner>(config, environment);
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,54 @@
+// What the training loop moves: an agent with its memory. One implementation for each kind of agent, because what an
+// action is and what is remembered differ; the loop, its metrics and its checkpoints are the same for all.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "core/archive.h"
+#include "core/parallel.h"
+#include "eaudeqn/config.h"
+#include "engine/network.h"
+#include "environments/environment.h"
+#include "population/population.h"
+
+namespace eaudeqn {
+
+using NamedNumbers = std::vector<std::pair<std::string, double>>;
+
+// Steps count from 0 over the whole run. Thread safety: one owner.
+class Learner {
+ public:
+  virtual ~Learner() = default;
+
+  virtual void begin_episode(const Environment& environment) = 0;  // right after its reset
+  // Acts, steps the environment and remembers.
+  virtual StepResult step(Environment& environment, std::int64_t step) = 0;
+
+  virtual bool can_update() const = 0;  // something to learn from is remembered
+  // One gradient step of every network on a batch from memory; the losses of the K online networks.
+  virtual std::vector<double> update(std::int64_t step, ThreadPool& pool) = 0;
+  virtual TargetUpdate update_target(std::int64_t step) = 0;
+
+  virtual const Population& population() const = 0;
+  virtual const Network& policy() const = 0;  // what is evaluated and shipped
+  // For metrics: how much it explores at `step`, and sparsities other than the population's.
+  virtual NamedNumbers exploration(std::int64_t step) const = 0;
+  virtual NamedNumbers sparsities() const = 0;
+
+  // Everything but the environment. Names of the replay's segment files are returned, as by Replay::save.
+  virtual std::set<std::string> save(ArchiveWriter& archive, const std::filesystem::path& segments) = 0;
+  virtual void load(const ArchiveReader& archive, const std::filesystem::path& segments) = 0;
+};
+
+// The learner of config.algorithm. Throws Error::usage where the environment's actions are of the other kind.
+std::unique_ptr<Learner> make_learner(const Config& config, const EnvironmentSpec& environment);
+std::unique_ptr<Learner> make_dqn_learner(const Config& config, const EnvironmentSpec& environment);
+std::unique_ptr<Learner> make_sac_learner(const Config& config, const EnvironmentSpec& environment);
+
+}  // namespace eaudeqn
