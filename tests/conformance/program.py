@@ -52,6 +52,24 @@ PONG = [
     "--set", "checkpoint.period=90",
 ]  # fmt: skip
 
+# The same for soft actor-critic: three twin critics on Hopper, an actor that follows them.
+HOPPER = [
+    "mujoco/Hopper-v5",
+    "--algorithm", "eaudesac",
+    "--set", "training.steps=900",
+    "--set", "training.initial_samples=100",
+    "--set", "training.batch_size=24",
+    "--set", "training.target_update_period=60",
+    "--set", "replay.capacity=500",
+    "--set", "network.hidden=[40,32]",
+    "--set", "population.networks=3",
+    "--set", "sparsity.max_noise=100",
+    "--set", "sparsity.max_speed=0.1",
+    "--set", "evaluation.period=400",
+    "--set", "evaluation.episodes=2",
+    "--set", "checkpoint.period=110",
+]  # fmt: skip
+
 
 def program() -> str:
     """The program under test: $EAUDEQN, or the release build of this checkout."""

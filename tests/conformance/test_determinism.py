@@ -10,6 +10,7 @@ import signal
 import pytest
 from program import (
     CARTPOLE,
+    HOPPER,
     PONG,
     Training,
     assert_same_results,
@@ -25,7 +26,7 @@ from program import (
     train,
 )
 
-RUNS = {"cartpole": CARTPOLE, "pong": PONG}
+RUNS = {"cartpole": CARTPOLE, "pong": PONG, "hopper": HOPPER}
 STOPPED = 75
 
 
