@@ -120,7 +120,7 @@ std::vector<double> SacAgent::update(const VectorBatch& batch, std::int64_t step
   next_observations_.load_units(0, batch.next_observations, batch_size_);
   pairs_.load_units(0, batch.observations, batch_size_);
   pairs_.load_units(observation_size_, batch.actions, batch_size_);
-  const std::vector<double> losses = update_critics(batch, targets(batch, pool), pool);
+  std::vector<double> losses = update_critics(batch, targets(batch, pool), pool);
   for (std::size_t k = 0; k < losses.size(); ++k) critics_.average_loss(k, losses[k], config_.sac.tau);
   critics_.move_target(step, config_.sac.tau);  // selects psi
   update_actor(pool);
@@ -223,7 +223,7 @@ std::vector<float> SacAgent::value_gradients(ThreadPool& pool) {
 }
 
 TargetUpdate SacAgent::update_target(std::int64_t step) {
-  const TargetUpdate update = critics_.replace_others(step);
+  TargetUpdate update = critics_.replace_others(step);
   if (config_.sparsity.method != "polynomial") prune_actor(update.sparsity, step);
   return update;
 }

@@ -118,7 +118,7 @@ void Population::move_target(std::int64_t step, double tau) {
 
 TargetUpdate Population::replace_others(std::int64_t step) {
   selected_ = select(step);
-  const TargetUpdate update = replace(step);
+  TargetUpdate update = replace(step);
   follow_masks();
   return update;
 }
