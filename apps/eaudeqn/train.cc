@@ -28,7 +28,18 @@ struct Arguments {
   bool quiet = false;
 };
 
+// An option and a --set of the same key: nobody could say which was meant.
+void refuse_both(const Arguments& arguments, const std::string& option, const std::string& key) {
+  for (const std::string& setting : arguments.settings) {
+    const std::string name = setting.substr(0, setting.find('='));
+    if (name.substr(0, name.find_last_not_of(' ') + 1) != key) continue;
+    throw Error::usage(fmt::format("{} and --set {} both say it: leave one of them out", option, setting));
+  }
+}
+
 std::vector<std::string> overrides(const Arguments& arguments) {
+  if (arguments.seed >= 0) refuse_both(arguments, fmt::format("--seed {}", arguments.seed), "seed");
+  if (arguments.steps >= 0) refuse_both(arguments, fmt::format("--steps {}", arguments.steps), "training.steps");
   std::vector<std::string> all;
   if (arguments.seed >= 0) all.push_back(fmt::format("seed={}", arguments.seed));
   if (arguments.steps >= 0) all.push_back(fmt::format("training.steps={}", arguments.steps));

@@ -2,7 +2,7 @@
 #include "agents/dqn.h"
 
 #include <algorithm>
-#include <limits>
+#include <cmath>
 
 #include "eaudeqn/error.h"
 
@@ -34,15 +34,11 @@ GreedyActor::GreedyActor(const std::shared_ptr<const NetworkPlan>& plan)
 int GreedyActor::act(const SingleWeights& weights, std::span<const std::byte> observation) {
   const std::span<const float> outputs = forward_.forward(weights, observation);
   values_.assign(outputs.begin(), outputs.end());
-  int best = 0;
-  float largest = -std::numeric_limits<float>::infinity();
-  for (std::size_t a = 0; a < values_.size(); ++a) {
-    if (values_[a] > largest) {
-      largest = values_[a];
-      best = static_cast<int>(a);
-    }
+  std::size_t best = 0;
+  for (std::size_t a = 1; a < values_.size(); ++a) {
+    if (values_[a] > values_[best] || (std::isnan(values_[best]) && !std::isnan(values_[a]))) best = a;
   }
-  return best;
+  return static_cast<int>(best);
 }
 
 DqnAgent::DqnAgent(const Config& config, const Architecture& architecture)

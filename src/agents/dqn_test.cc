@@ -89,6 +89,8 @@ TEST(ExplorationEpsilon, FallsLinearlyAfterTheInitialSamples) {
   EXPECT_EQ(exploration_epsilon(training, 200), 0.1);
 }
 
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+
 // The action for given output values: a network whose weights are zero and whose last biases are the values.
 int greedy_action(const std::vector<float>& values) {
   const auto plan = std::make_shared<NetworkPlan>(make_network_spec(vectors()));
@@ -112,6 +114,7 @@ TEST(GreedyActor, TakesTheLargestValueTheLowerIndexOfEqualsAndNeverNan) {
   EXPECT_EQ(greedy_action({2, 2, 2}), 0);
   EXPECT_EQ(greedy_action({kNan, 1, 2}), 2);
   EXPECT_EQ(greedy_action({kNan, -5, kNan}), 1);
+  EXPECT_EQ(greedy_action({kNan, -kInfinity, kNan}), 1);
   EXPECT_EQ(greedy_action({kNan, kNan, kNan}), 0) << "some action, for want of a better one";
 }
 

@@ -27,6 +27,8 @@ def refused(*arguments) -> str:
     (["train", "classic/CartPole-v1", "--steps", "-5"], "steps"),
     (["train", "classic/CartPole-v1", "--threads", "0"], "threads"),
     (["train", "classic/CartPole-v1", "--set", "training.gamma"], "training.gamma"),
+    (["train", "classic/CartPole-v1", "--seed", "3", "--set", "seed=4"], "--seed 3 and --set seed=4"),
+    (["train", "classic/CartPole-v1", "--steps", "9", "--set", "training.steps = 8"], "--steps 9"),
     (["inspect"], ""),
     (["list", "games"], "games"),
 ])  # fmt: skip
@@ -51,7 +53,7 @@ def test_an_unknown_key_is_named_with_the_nearest_one(key, meant, tmp_path):
 
 OUT_OF_RANGE = ["training.gamma=1.5", "training.gamma=-0.1", "training.batch_size=0", "training.learning_rate=-1",
                 "training.epsilon_start=2", "training.target_update_period=0", "training.gradient_period=0",
-                "training.steps=-1", "training.n_step=0", "replay.capacity=0", "population.networks=0",
+                "training.horizon=-1", "training.n_step=0", "replay.capacity=0", "population.networks=0",
                 "sparsity.max_speed=-0.5", "sparsity.max_noise=-1", "evaluation.epsilon=1.01",
                 "evaluation.episodes=-1", "checkpoint.keep=0", "network.features=0", "seed=-1",
                 "training.learning_rate=nan", "training.adam_epsilon=inf"]  # fmt: skip
@@ -81,7 +83,7 @@ def test_a_wrong_choice_is_named_with_all_choices(setting, allowed, tmp_path):
         assert word in message, f"{word!r} is not in: {message}"
 
 
-WRONG_TYPES = ["training.gamma=high", "training.steps=1.5", "population.reset_optimizer=maybe", "network.hidden=64",
+WRONG_TYPES = ["training.gamma=high", "training.batch_size=1.5", "population.reset_optimizer=maybe", "network.hidden=64",
                "network.hidden=[64,x]", "training.batch_size=true"]  # fmt: skip
 
 
