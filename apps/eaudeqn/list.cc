@@ -19,7 +19,12 @@ void add_list(CLI::App& app, Run& run) {
       if (*what == "environments") {
         for (const std::string& name : list_environments()) fmt::print("{}\n", name);
       } else {
-        fmt::print("dqn\neaudedqn\neaudesac\npolyprunesac\nsac\n");
+        for (const std::string family : {"dqn", "cql"}) {
+          for (const char* method : {"", "distill", "eaude", "polyprune", "rigl", "set", "static"}) {
+            fmt::print("{}{}\n", method, family);
+          }
+        }
+        fmt::print("sac\neaudesac\npolyprunesac\n");
       }
       return 0;
     };

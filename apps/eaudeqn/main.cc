@@ -51,6 +51,7 @@ int run_command_line(int argc, char** argv) {
   add_trace(app, run);
   add_list(app, run);
   add_bench(app, run);
+  add_dataset(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -58,7 +59,7 @@ int run_command_line(int argc, char** argv) {
   }
   if (!run)
     throw Error::usage(
-        "a command is required: train, evaluate, inspect, forward, trace, list or bench (see eaudeqn --help)");
+        "a command is required: train, evaluate, inspect, forward, trace, list, dataset or bench (see eaudeqn --help)");
   install_stop_handlers();
   return run();
 }

@@ -125,9 +125,10 @@ void add_train(CLI::App& app, Run& run) {
       ->required()
       ->type_name("ENV|CONFIG.toml|RUN");
   command
-      ->add_option("--algorithm", arguments->algorithm,
-                   "Which built-in config: eaudedqn (default), dqn, or a variant such as eaudedqn_small; on mujoco/ "
-                   "eaudesac (default), sac or polyprunesac")
+      ->add_option(
+          "--algorithm", arguments->algorithm,
+          "Which built-in config: eaudedqn (default; on mujoco/ eaudesac), any of `eaudeqn list algorithms`, or a "
+          "variant such as eaudedqn_small")
       ->type_name("NAME");
   command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")
       ->check(CLI::NonNegativeNumber);

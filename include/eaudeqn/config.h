@@ -10,8 +10,9 @@
 
 namespace eaudeqn {
 
-// Periods and durations are in environment steps (agent steps: one action, four Atari frames) unless a name says
-// otherwise. Defaults are the released Atari settings of Eau De Q-Network (medium).
+// Periods and durations are in environment steps (agent steps: one action, four Atari frames), for offline algorithms
+// in gradient steps, unless a name says otherwise. Defaults are the released Atari settings of Eau De Q-Network
+// (medium).
 struct TrainingConfig {
   std::int64_t steps = 10'000'000;        // H, the whole run; schedules refer to it
   std::int64_t initial_samples = 20'000;  // uniformly random steps before learning starts
@@ -54,13 +55,14 @@ struct PopulationConfig {
 };
 
 struct SparsityConfig {
-  std::string method = "eaude";          // dense | eaude | polynomial
-  double max_noise = 3.0;                // U_max
-  double max_speed = 0.01;               // S_max, largest gain of sparsity per target update
-  double final = 0.95;                   // where the polynomial schedule ends
-  std::int64_t start = 2'000'000;        // it begins here,
-  std::int64_t end = 8'000'000;          // ends here,
-  std::int64_t period = 4'000;           // and prunes this often
+  std::string method = "eaude";          // dense | eaude | distill | polynomial | static | set | rigl
+  double max_noise = 3.0;                // U_max (eaude)
+  double max_speed = 0.01;               // S_max, largest gain of sparsity per target update (eaude)
+  double final = 0.95;                   // distill, polynomial: at `end`; static, set, rigl: all the time
+  std::int64_t start = 2'000'000;        // distill, polynomial: where the schedule is 0; set, rigl: first move
+  std::int64_t end = 8'000'000;          // distill, polynomial: where it arrives; set, rigl: no moves from here on
+  std::int64_t period = 4'000;           // between prunings (polynomial) or moves (set, rigl)
+  double drop_share = 0.3;               // zeta at `start`, falling to 0 at `end` by a cosine (set, rigl)
   std::string distribution = "uniform";  // uniform | erk | global
   std::string granularity = "weight";    // weight
 
@@ -77,6 +79,22 @@ struct SacConfig {
   std::string actor_pruning = "follow";  // follow | polynomial | none
 
   bool operator==(const SacConfig&) const = default;
+};
+
+// Offline algorithms alone (cql and its sparse relatives): steps are gradient steps, nothing acts but in evaluations.
+struct CqlConfig {
+  double alpha = 0.1;  // weight of the conservative penalty
+
+  bool operator==(const CqlConfig&) const = default;
+};
+
+struct DatasetConfig {
+  std::string path;                      // folder of the DQN Replay Dataset's files
+  std::int64_t buffer = 50'000;          // entries
+  std::int64_t loaded = 5;               // buffers in memory
+  std::int64_t refresh_period = 12'500;  // gradient steps until the next buffer replaces the oldest one
+
+  bool operator==(const DatasetConfig&) const = default;
 };
 
 struct EvaluationConfig {
@@ -104,6 +122,8 @@ struct Config {
   PopulationConfig population;
   SparsityConfig sparsity;
   SacConfig sac;
+  CqlConfig cql;
+  DatasetConfig dataset;
   EvaluationConfig evaluation;
   CheckpointConfig checkpoint;
 
@@ -112,6 +132,9 @@ struct Config {
 
 // Whether `algorithm` is soft actor-critic on a population (continuous actions), else deep Q-learning.
 bool is_sac(const std::string& algorithm);
+
+// Whether `algorithm` learns from a dataset and does not act (cql and its relatives).
+bool is_offline(const std::string& algorithm);
 
 // Parses TOML `text`; absent keys keep the defaults above. `origin` (a file name) appears in errors. `overrides` are
 // "key=value" strings (`training.gamma=0.9`, strings may be unquoted), applied last, in order.

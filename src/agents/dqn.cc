@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "agents/cql.h"
 #include "eaudeqn/error.h"
 
 namespace eaudeqn {
@@ -19,6 +20,12 @@ Architecture make_architecture(const NetworkConfig& network, const std::vector<s
   architecture.outputs = actions;
   architecture.byte_input = byte_input;
   return architecture;
+}
+
+Architecture make_architecture(const NetworkConfig& network, const EnvironmentSpec& environment) {
+  std::vector<std::size_t> input = environment.frame_shape;
+  if (input.size() > 1) input.insert(input.begin(), environment.stack);
+  return make_architecture(network, input, environment.frame_type == ElementType::uint8, environment.actions());
 }
 
 double exploration_epsilon(const TrainingConfig& training, std::int64_t step) {
@@ -66,6 +73,8 @@ int DqnAgent::act(std::span<const std::byte> observation, std::int64_t step) {
 
 // y = r + gamma (1 - terminal) max_a Q_bar(s', a); the batch's discounts carry gamma and terminal.
 std::vector<float> DqnAgent::targets(const Batch& batch, ThreadPool& pool) {
+  observations_.load(batch.observations, batch.actions.size(), pool);
+  next_observations_.load(batch.next_observations, batch.actions.size(), pool);
   const Pass pass{&population_.target(), &target_workspace_};
   forward(std::span(&pass, 1), pool);
   std::vector<float> y(batch.actions.size());
@@ -79,29 +88,44 @@ std::vector<float> DqnAgent::targets(const Batch& batch, ThreadPool& pool) {
   return y;
 }
 
+void DqnAgent::reserve_workspaces(std::size_t count) {
+  while (workspaces_.size() < count) {
+    workspaces_.emplace_back(plan_, static_cast<std::size_t>(config_.training.batch_size), true);
+    workspaces_.back().set_input(observations_);
+  }
+}
+
 std::vector<double> DqnAgent::update(const Batch& batch, ThreadPool& pool) {
-  const std::size_t size = batch.actions.size();
-  observations_.load(batch.observations, size, pool);
-  next_observations_.load(batch.next_observations, size, pool);
   const std::vector<float> y = targets(batch, pool);
   // Activations of all networks together would not fit the last-level cache, so the networks take turns in the same
   // memory, as many at once as keep the threads busy. They are independent: the result is the same.
   const auto together = std::min(population_.size(), static_cast<std::size_t>(pool.threads() + 1) / 2);
-  while (workspaces_.size() < together) {
-    workspaces_.emplace_back(plan_, static_cast<std::size_t>(config_.training.batch_size), true);
-    workspaces_.back().set_input(observations_);
-  }
+  reserve_workspaces(together);
   std::vector<double> losses(population_.size(), 0.0);
   for (std::size_t first = 0; first < losses.size(); first += together) {
     const std::size_t count = std::min(together, losses.size() - first);
-    update_networks(first, batch, y, std::span(losses).subspan(first, count), pool);
+    const auto passes = differentiate(first, batch, y, std::span(losses).subspan(first, count), pool);
+    adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
   }
   for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
   return losses;
 }
 
-void DqnAgent::update_networks(std::size_t first, const Batch& batch, const std::vector<float>& y,
-                               std::span<double> losses, ThreadPool& pool) {
+// CQL: sets the gradient of sample b to that of both parts of the loss and returns the penalty.
+double DqnAgent::add_penalty(Workspace& workspace, std::size_t b, std::size_t action, float slope,
+                             std::size_t batch_size) const {
+  std::vector<float> values(plan_->spec.architecture.outputs);
+  std::vector<float> gradient(values.size(), 0.0F);
+  for (std::size_t a = 0; a < values.size(); ++a) values[a] = workspace.output(b, a);
+  gradient[action] = slope;
+  const double penalty =
+      conservative_penalty(values, action, config_.cql.alpha, 1.0 / static_cast<double>(batch_size), gradient);
+  for (std::size_t a = 0; a < values.size(); ++a) workspace.set_output_gradient(b, a, gradient[a]);
+  return penalty;
+}
+
+std::vector<Pass> DqnAgent::differentiate(std::size_t first, const Batch& batch, const std::vector<float>& y,
+                                          std::span<double> losses, ThreadPool& pool) {
   const std::size_t size = batch.actions.size();
   std::vector<Pass> passes;
   for (std::size_t i = 0; i < losses.size(); ++i) passes.push_back({&population_.network(first + i), &workspaces_[i]});
@@ -113,12 +137,36 @@ void DqnAgent::update_networks(std::size_t first, const Batch& batch, const std:
       const auto action = static_cast<std::size_t>(batch.actions[b]);
       const float error = workspace.output(b, action) - y[b];
       losses[i] += static_cast<double>(error) * static_cast<double>(error);
-      workspace.set_output_gradient(b, action, 2.0F * error / static_cast<float>(size));
+      const float slope = 2.0F * error / static_cast<float>(size);
+      if (is_offline(config_.algorithm) && config_.cql.alpha > 0) {
+        losses[i] += add_penalty(workspace, b, action, slope, size);
+      } else {
+        workspace.set_output_gradient(b, action, slope);
+      }
     }
     losses[i] /= static_cast<double>(size);
   }
   backward(passes, pool);
-  adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
+  return passes;
+}
+
+bool DqnAgent::change_masks(const Batch& batch, std::int64_t step, ThreadPool& pool) {
+  const SparsityMethod& method = population_.method();
+  if (!method.changes_at(step)) return false;
+  std::vector<float> y;
+  if (method.wants_gradients()) {
+    y = targets(batch, pool);
+    reserve_workspaces(1);
+  }
+  for (std::size_t k = 0; k < population_.size(); ++k) {
+    WeightGradients gradients;
+    if (method.wants_gradients()) {
+      double loss = 0;
+      gradients = all_weight_gradients(differentiate(k, batch, y, std::span(&loss, 1), pool)[0], pool);
+    }
+    population_.change_masks(k, 0, step, gradients);
+  }
+  return true;
 }
 
 void DqnAgent::save(ArchiveWriter& archive) const {

@@ -1,5 +1,6 @@
 // Deep Q-learning on a population: how to act, what y is, what the loss is (Mnih et al. 2015; Vincent et al. 2025,
-// algorithm 1). With one network and no pruning it is exactly DQN. No environment loop: that is experiment/.
+// algorithm 1). With one network and no pruning it is exactly DQN; offline algorithms add CQL's penalty to the loss
+// (cql.h). No environment loop: that is experiment/.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +14,7 @@
 #include "eaudeqn/config.h"
 #include "engine/passes.h"
 #include "engine/single_forward.h"
+#include "environments/environment.h"
 #include "population/population.h"
 #include "replay/replay.h"
 
@@ -21,6 +23,7 @@ namespace eaudeqn {
 // The architecture that a config gives to an environment's observations and actions.
 Architecture make_architecture(const NetworkConfig& network, const std::vector<std::size_t>& input, bool byte_input,
                                std::size_t actions);
+Architecture make_architecture(const NetworkConfig& network, const EnvironmentSpec& environment);
 
 // Linear from epsilon_start to epsilon_end over epsilon_duration steps; 1 during the initial samples.
 double exploration_epsilon(const TrainingConfig& training, std::int64_t step);
@@ -49,10 +52,13 @@ class DqnAgent {
   // epsilon-greedily with an online network k drawn with p_k ~ 1 / (L_k + 1e-6).
   int act(std::span<const std::byte> observation, std::int64_t step);
 
-  // One batch, one target y shared by all K networks; each takes one Adam step on its mean squared error, which is
-  // added to L_k. Returns the K losses.
+  // One batch, one target y shared by all K networks; each takes one Adam step on its mean squared error (and CQL's
+  // penalty), which is added to L_k. Returns the K losses.
   std::vector<double> update(const Batch& batch, ThreadPool& pool);
 
+  // Lets the sparsity method change masks if it does so at `step`; returns whether it did. `batch` is that of the
+  // update before, and only read by methods that want gradients (at the current weights).
+  bool change_masks(const Batch& batch, std::int64_t step, ThreadPool& pool);
   TargetUpdate update_target(std::int64_t step) { return population_.update_target(step); }
 
   Population& population() { return population_; }
@@ -64,10 +70,14 @@ class DqnAgent {
   void load(const ArchiveReader& archive);
 
  private:
+  // Loads the batch and returns its y.
   std::vector<float> targets(const Batch& batch, ThreadPool& pool);
-  // Forward pass, loss, backward pass and Adam step of networks first .. first + losses.size() - 1.
-  void update_networks(std::size_t first, const Batch& batch, const std::vector<float>& y, std::span<double> losses,
-                       ThreadPool& pool);
+  // Forward pass, loss and backward pass of networks first .. first + losses.size() - 1.
+  std::vector<Pass> differentiate(std::size_t first, const Batch& batch, const std::vector<float>& y,
+                                  std::span<double> losses, ThreadPool& pool);
+  double add_penalty(Workspace& workspace, std::size_t b, std::size_t action, float slope,
+                     std::size_t batch_size) const;
+  void reserve_workspaces(std::size_t count);
 
   Config config_;
   std::shared_ptr<const NetworkPlan> plan_;

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 
 #include "agents/test_dqn.h"
 #include "engine/kernels/reference.h"
@@ -314,6 +315,61 @@ TEST(Learning, AFixedBatchIsFittedByEveryNetworkOfThePopulation) {
   std::vector<double> last;
   for (int update = 0; update < 600; ++update) last = agent.update(batch, pool);
   for (std::size_t k = 0; k < 3; ++k) EXPECT_LT(last[k], 0.1 * first[k]) << "network " << k;
+}
+
+// RigL's gradients are those of the loss at the current weights, of inactive weights too, and masks change only when
+// the method says so.
+TEST(ChangeMasks, RiglGrowsWhereTheLossChangesMost) {
+  Config config = dqn_config(1);
+  config.sparsity.method = "rigl";
+  config.sparsity.distribution = "uniform";
+  config.sparsity.final = 0.8;
+  config.sparsity.start = 0;
+  config.sparsity.end = 1'000;
+  config.sparsity.period = 4;
+  DqnAgent agent(config, vectors());
+  ThreadPool pool(2);
+  RandomStream stream(9, "test");
+  const Batch batch = random_batch(vectors(), 32, stream);
+  for (int i = 0; i < 5; ++i) agent.update(batch, pool);
+  Network& network = agent.population().network(0);
+  const auto before = all_layers(network);
+  EXPECT_FALSE(agent.change_masks(batch, 3, pool));
+  EXPECT_TRUE(same_bits(all_layers(network), before));
+  // How much the loss falls or rises with each inactive weight of the second layer; nothing where ReLU has a kink.
+  const double loss = naive_loss(network, agent.population().target(), batch);
+  std::vector<std::optional<double>> slopes(before[1].mask.size());
+  const auto slope = [&](std::size_t i, float change) {
+    LayerWeights changed = before[1];
+    changed.mask[i] = 1;
+    changed.weights[i] = change;
+    network.set_layer(1, changed);
+    return (naive_loss(network, agent.population().target(), batch) - loss) / static_cast<double>(change);
+  };
+  for (std::size_t i = 0; i < slopes.size(); ++i) {
+    if (before[1].mask[i] != 0) continue;
+    const double up = slope(i, 1e-4F);
+    const double down = slope(i, -1e-4F);
+    if (std::abs(up - down) <= 1e-2 * std::abs(up + down)) slopes[i] = std::abs(up + down) / 2;
+  }
+  network.set_layer(1, before[1]);
+  EXPECT_TRUE(agent.change_masks(batch, 4, pool));
+  const LayerWeights after = network.layer_weights(1);
+  double smallest_grown = 1e9;
+  double largest_left = 0;
+  int compared = 0;
+  for (std::size_t i = 0; i < slopes.size(); ++i) {
+    if (!slopes[i]) continue;
+    ++compared;
+    if (after.mask[i] != 0) {
+      smallest_grown = std::min(smallest_grown, *slopes[i]);
+    } else {
+      largest_left = std::max(largest_left, *slopes[i]);
+    }
+  }
+  EXPECT_GT(compared, 150) << "of 307";
+  EXPECT_GT(smallest_grown, 0.0);
+  EXPECT_GE(smallest_grown, largest_left * 0.99) << "but for the error of the differences";
 }
 
 }  // namespace

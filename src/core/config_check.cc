@@ -24,17 +24,38 @@ bool well_formed(const std::string& environment) {
 
 using Check = std::function<void(bool, const std::string&)>;
 
-// One network, and what does not fit that.
-void check_single_network(const Config& config, const Check& check) {
-  check(config.population.networks == 1,
-        fmt::format("population.networks is {}, but {} has one network: set population.networks = 1",
-                    config.population.networks, config.algorithm));
+// What an algorithm's name says of its sparsity method: the part before dqn, cql or sac.
+std::string method_of(const std::string& algorithm) {
+  const std::string prefix = algorithm.substr(0, algorithm.size() - 3);
+  if (prefix.empty()) return "dense";
+  return prefix == "polyprune" ? "polynomial" : prefix;
 }
 
-void check_method(const Config& config, const std::string& method, const std::string& why, const Check& check) {
-  check(config.sparsity.method == method,
-        fmt::format("sparsity.method is \"{}\", but {} {}: set sparsity.method = \"{}\"", config.sparsity.method,
-                    config.algorithm, why, method));
+// The name of the algorithm against [population] and [sparsity].
+void check_method(const Config& config, const Check& check) {
+  const SparsityConfig& sparsity = config.sparsity;
+  const std::string method = method_of(config.algorithm);
+  check(method == "eaude" || config.population.networks == 1,
+        fmt::format("population.networks is {}, but {} has one network: set population.networks = 1",
+                    config.population.networks, config.algorithm));
+  // eaude that never prunes is an ensemble, and allowed.
+  check(sparsity.method == method || (method == "eaude" && sparsity.method == "dense"),
+        fmt::format("sparsity.method is \"{}\", but {} wants \"{}\": set sparsity.method = \"{}\"", sparsity.method,
+                    config.algorithm, method, method));
+  const bool moves = method == "set" || method == "rigl";
+  check(!(moves || method == "static") || sparsity.distribution != "global",
+        fmt::format("sparsity.distribution \"global\" compares magnitudes, but {} begins with random masks: set "
+                    "sparsity.distribution = \"erk\" or \"uniform\"",
+                    config.algorithm));
+  const bool schedule = moves || method == "polynomial" || method == "distill" ||
+                        (is_sac(config.algorithm) && config.sac.actor_pruning == "polynomial");
+  check(!schedule || sparsity.start < sparsity.end,
+        fmt::format("sparsity.start ({}) must be below sparsity.end ({})", sparsity.start, sparsity.end));
+  // Masks change after a gradient step.
+  const bool periodic = (moves || method == "polynomial") && !is_offline(config.algorithm);
+  check(!periodic || sparsity.period % config.training.gradient_period == 0,
+        fmt::format("sparsity.period ({}) must be a multiple of training.gradient_period ({})", sparsity.period,
+                    config.training.gradient_period));
 }
 
 void check_sac(const Config& config, const Check& check) {
@@ -42,9 +63,6 @@ void check_sac(const Config& config, const Check& check) {
     check(!config.environment.starts_with("mujoco/"),
           fmt::format("{} chooses from a list of actions, and those of {} are vectors: set algorithm = \"eaudesac\"",
                       config.algorithm, config.environment));
-    check(config.sparsity.method != "polynomial",
-          fmt::format("sparsity.method is \"polynomial\", which {} cannot do yet: set sparsity.method = \"eaude\"",
-                      config.algorithm));
     return;
   }
   check(config.environment.starts_with("mujoco/"),
@@ -54,27 +72,15 @@ void check_sac(const Config& config, const Check& check) {
   check(config.training.n_step == 1,
         fmt::format("training.n_step is {}, but {} takes single steps: set training.n_step = 1", config.training.n_step,
                     config.algorithm));
-  if (config.algorithm == "sac") {
-    check_single_network(config, check);
-    check_method(config, "dense", "does not prune", check);
-    check(config.sac.actor_pruning == "none",
-          fmt::format("sac.actor_pruning is \"{}\", but sac does not prune: set sac.actor_pruning = \"none\"",
-                      config.sac.actor_pruning));
-  }
-  if (config.algorithm == "polyprunesac") {
-    check_single_network(config, check);
-    check_method(config, "polynomial", "prunes by a schedule", check);
-  }
-  if (config.algorithm == "eaudesac") {
-    check(config.sparsity.method != "polynomial",
-          "sparsity.method is \"polynomial\", but eaudesac has no schedule: set sparsity.method = \"eaude\", or "
-          "algorithm = \"polyprunesac\"");
-  }
+  check(config.algorithm != "sac" || config.sac.actor_pruning == "none",
+        fmt::format("sac.actor_pruning is \"{}\", but sac does not prune: set sac.actor_pruning = \"none\"",
+                    config.sac.actor_pruning));
 }
 
 }  // namespace
 
 bool is_sac(const std::string& algorithm) { return algorithm.ends_with("sac"); }
+bool is_offline(const std::string& algorithm) { return algorithm.ends_with("cql"); }
 
 void fail_usage(std::string message) {
   std::replace_if(
@@ -91,22 +97,19 @@ void check_config(const Config& config, const std::string& origin) {
   check(well_formed(config.environment),
         fmt::format("environment: wants \"atari/Game\", \"classic/Task\" or \"mujoco/Task\", got \"{}\"",
                     config.environment));
-  if (config.algorithm == "dqn") {
-    check_single_network(config, check);
-    check_method(config, "dense", "does not prune", check);
-  }
+  check_method(config, check);
   check_sac(config, check);
   if (!config.environment.starts_with("atari/")) {
     check(config.network.kind == "mlp",
           fmt::format("network.kind \"{}\" needs images, which {} has not: set network.kind = \"mlp\"",
                       config.network.kind, config.environment));
   }
-  const bool schedule = config.sparsity.method == "polynomial" || config.sac.actor_pruning == "polynomial";
-  check(!schedule || config.sparsity.start < config.sparsity.end,
-        fmt::format("sparsity.start ({}) must be below sparsity.end ({})", config.sparsity.start, config.sparsity.end));
   check(training.epsilon_end <= training.epsilon_start,
         fmt::format("training.epsilon_end ({}) is above training.epsilon_start ({}): lower the one or raise the other",
                     training.epsilon_end, training.epsilon_start));
+  check(!is_offline(config.algorithm) || training.n_step == 1,
+        fmt::format("training.n_step is {}, but {} reads single steps from its dataset: set training.n_step = 1",
+                    training.n_step, config.algorithm));
   check(training.initial_samples >= training.n_step,
         fmt::format("training.initial_samples ({}) must be at least training.n_step ({})", training.initial_samples,
                     training.n_step));

@@ -32,9 +32,12 @@ auto field(Value Config::*member) {
 
 void add_run(std::vector<KeyRow>& rows) {
   rows.push_back({"", "environment", StringKey{field(&Config::environment), {}}, "what the agent acts in"});
-  rows.push_back({"", "algorithm",
-                  StringKey{field(&Config::algorithm), {"eaudedqn", "dqn", "eaudesac", "polyprunesac", "sac"}},
-                  "how it learns"});
+  rows.push_back(
+      {"", "algorithm",
+       StringKey{field(&Config::algorithm),
+                 {"eaudedqn", "dqn", "distilldqn", "polyprunedqn", "rigldqn", "setdqn", "staticdqn", "eaudecql", "cql",
+                  "distillcql", "polyprunecql", "riglcql", "setcql", "staticcql", "eaudesac", "polyprunesac", "sac"}},
+       "how it learns"});
   rows.push_back({"", "seed", IntegerKey{field(&Config::seed), 0, 0x7FFF'FFFF},
                   "all randomness follows from it; equal configs give equal runs"});
 }
@@ -44,7 +47,7 @@ void add_training(std::vector<KeyRow>& rows) {
   const auto at = [](auto member) { return field(&Config::training, member); };
   using T = TrainingConfig;
   add("steps", IntegerKey{at(&T::steps), 1, kMostSteps},
-      "environment steps of the whole run (H); schedules refer to it");
+      "environment steps of the whole run (H), offline gradient steps; schedules refer to it");
   add("initial_samples", IntegerKey{at(&T::initial_samples), 1, kMostSteps},
       "uniformly random steps before learning starts");
   add("gradient_period", IntegerKey{at(&T::gradient_period), 1, kMostSteps}, "environment steps between updates (G)");
@@ -89,19 +92,23 @@ void add_agent(std::vector<KeyRow>& rows) {
 void add_sparsity(std::vector<KeyRow>& rows) {
   using S = SparsityConfig;
   const auto sparsity = [](auto member) { return field(&Config::sparsity, member); };
-  rows.push_back({"sparsity", "method", StringKey{sparsity(&S::method), {"eaude", "polynomial", "dense"}},
-                  "eaude: prune the networks that are not selected; polynomial: by a schedule; dense: never prune"});
+  rows.push_back({"sparsity", "method",
+                  StringKey{sparsity(&S::method), {"eaude", "dense", "distill", "polynomial", "static", "set", "rigl"}},
+                  "where zeros come from: see docs/algorithms.md"});
   rows.push_back({"sparsity", "max_noise", NumberKey{sparsity(&S::max_noise), 0, 1'000},
                   "bound of the random exponent of the schedule (U_max); 0: no pruning"});
   rows.push_back({"sparsity", "max_speed", NumberKey{sparsity(&S::max_speed), 0, 1},
                   "largest gain of sparsity in one target update (S_max)"});
-  rows.push_back({"sparsity", "final", NumberKey{sparsity(&S::final), 0, 1}, "sparsity at the end of the schedule"});
+  rows.push_back({"sparsity", "final", NumberKey{sparsity(&S::final), 0, 1},
+                  "sparsity that distill and polynomial reach, and that static, set and rigl have from the start"});
   rows.push_back({"sparsity", "start", IntegerKey{sparsity(&S::start), 0, kMostSteps},
-                  "environment step at which the schedule begins"});
+                  "step at which the schedule of distill and polynomial leaves 0; first move of set and rigl"});
   rows.push_back({"sparsity", "end", IntegerKey{sparsity(&S::end), 1, kMostSteps},
-                  "environment step at which the schedule reaches its final sparsity"});
+                  "step at which distill and polynomial reach final; set and rigl stop moving"});
   rows.push_back({"sparsity", "period", IntegerKey{sparsity(&S::period), 1, kMostSteps},
-                  "environment steps between prunings by the schedule"});
+                  "steps between prunings of polynomial or moves of set and rigl"});
+  rows.push_back({"sparsity", "drop_share", NumberKey{sparsity(&S::drop_share), 0, 1},
+                  "share of the active weights that set and rigl drop at start (zeta); a cosine takes it to 0 at end"});
   rows.push_back({"sparsity", "distribution", StringKey{sparsity(&S::distribution), {"uniform", "erk", "global"}},
                   "how a network's sparsity is spread over its layers"});
   rows.push_back(
@@ -123,6 +130,20 @@ void add_sac(std::vector<KeyRow>& rows) {
       "step size of the temperature's Adam");
   add("actor_pruning", StringKey{at(&S::actor_pruning), {"follow", "polynomial", "none"}},
       "follow: as sparse as the selected critic; polynomial: by the schedule of [sparsity]; none: stays dense");
+}
+
+void add_offline(std::vector<KeyRow>& rows) {
+  using D = DatasetConfig;
+  rows.push_back({"cql", "alpha", NumberKey{field(&Config::cql, &CqlConfig::alpha), 0, 1'000},
+                  "weight of the penalty that keeps values of unseen actions low"});
+  rows.push_back({"dataset", "path", StringKey{field(&Config::dataset, &D::path), {}},
+                  "folder with the files of the DQN Replay Dataset"});
+  rows.push_back({"dataset", "buffer", IntegerKey{field(&Config::dataset, &D::buffer), 1, 1'000'000'000},
+                  "entries of a file that are loaded together"});
+  rows.push_back({"dataset", "loaded", IntegerKey{field(&Config::dataset, &D::loaded), 1, 1'000'000},
+                  "buffers in memory, from which batches are drawn"});
+  rows.push_back({"dataset", "refresh_period", IntegerKey{field(&Config::dataset, &D::refresh_period), 1, kMostSteps},
+                  "gradient steps until the next buffer replaces the oldest one"});
 }
 
 void add_reports(std::vector<KeyRow>& rows) {
@@ -171,6 +192,7 @@ const std::vector<KeyRow>& key_rows() {
     add_agent(all);
     add_sparsity(all);
     add_sac(all);
+    add_offline(all);
     add_reports(all);
     return all;
   }();

@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <map>
 #include <set>
 
 #include "core/config_keys.h"
@@ -71,8 +72,10 @@ TEST(Config, NamesFileLineKeyAndWhatIsAllowed) {
             "run.toml:2: training.gamma: wants a number in [0, 1], got the string \"x\"");
   EXPECT_EQ(message_of("\n\n[training]\nlearning_rate = 0"),
             "run.toml:4: training.learning_rate: wants a number in (0, 1], got 0");
-  EXPECT_EQ(message_of("[sparsity]\nmethod = \"rigl\""),
-            "run.toml:2: sparsity.method: wants \"eaude\" or \"polynomial\" or \"dense\", got the string \"rigl\"");
+  EXPECT_EQ(
+      message_of("[sparsity]\nmethod = \"riggle\""),
+      "run.toml:2: sparsity.method: wants \"eaude\" or \"dense\" or \"distill\" or \"polynomial\" or \"static\" or "
+      "\"set\" or \"rigl\", got the string \"riggle\"");
   EXPECT_EQ(message_of("population.reset_optimizer = 1"),
             "run.toml:1: population.reset_optimizer: wants true or false, got 1");
   EXPECT_EQ(message_of("environment = 3"), "run.toml:1: environment: wants a string, got 3");
@@ -146,7 +149,24 @@ TEST(ConfigChecks, DqnIsOneDenseNetworkAndSaysWhatToSet) {
   EXPECT_THAT(message_of("algorithm = \"dqn\"\npopulation.networks = 1"), HasSubstr("set sparsity.method = \"dense\""));
   const Config config = parse("algorithm = \"dqn\"", {"population.networks=1", "sparsity.method=dense"});
   EXPECT_EQ(config.algorithm, "dqn");
-  EXPECT_THAT(message_of("algorithm = \"ppo\""), HasSubstr("wants \"eaudedqn\" or \"dqn\" or \"eaudesac\""));
+  EXPECT_THAT(message_of("algorithm = \"ppo\""), HasSubstr("wants \"eaudedqn\" or \"dqn\" or \"distilldqn\""));
+}
+
+TEST(ConfigChecks, AnAlgorithmsNameSaysItsSparsityMethod) {
+  EXPECT_THAT(message_of("", {"sparsity.method=rigl"}), HasSubstr("set sparsity.method = \"eaude\""));
+  const std::vector<std::string> rigl = {"algorithm=rigldqn", "population.networks=1", "sparsity.method=rigl"};
+  EXPECT_EQ(parse("", rigl).sparsity.method, "rigl");
+  const auto with = [&](const std::string& setting) {
+    std::vector<std::string> settings = rigl;
+    settings.push_back(setting);
+    return message_of("", settings);
+  };
+  EXPECT_THAT(with("population.networks=2"), HasSubstr("rigldqn has one network"));
+  EXPECT_THAT(with("sparsity.method=set"), HasSubstr("set sparsity.method = \"rigl\""));
+  EXPECT_THAT(with("sparsity.distribution=global"), HasSubstr("begins with random masks"));
+  EXPECT_THAT(with("sparsity.start=8000000"), HasSubstr("must be below sparsity.end"));
+  EXPECT_THAT(with("sparsity.period=4001"), HasSubstr("multiple of training.gradient_period (4)"));
+  EXPECT_THAT(message_of("algorithm = \"eaudecql\"\ntraining.n_step = 2"), HasSubstr("set training.n_step = 1"));
 }
 
 TEST(ConfigChecks, ActionsThatAreVectorsNeedSacAndSacNeedsThem) {
@@ -157,7 +177,7 @@ TEST(ConfigChecks, ActionsThatAreVectorsNeedSacAndSacNeedsThem) {
   EXPECT_EQ(parse(eaude).sac.tau, 0.005);
   EXPECT_THAT(message_of(hopper + "algorithm = \"eaudesac\""), HasSubstr("set network.kind = \"mlp\""));
   EXPECT_THAT(message_of(eaude, {"training.n_step=3"}), HasSubstr("set training.n_step = 1"));
-  EXPECT_THAT(message_of(eaude, {"sparsity.method=polynomial"}), HasSubstr("algorithm = \"polyprunesac\""));
+  EXPECT_THAT(message_of(eaude, {"sparsity.method=polynomial"}), HasSubstr("set sparsity.method = \"eaude\""));
   EXPECT_EQ(parse(eaude, {"sac.actor_pruning=polynomial"}).sac.actor_pruning, "polynomial");
   EXPECT_THAT(message_of(eaude, {"sac.actor_pruning=polynomial", "sparsity.end=10"}), HasSubstr("sparsity.end (10)"));
 }
@@ -209,12 +229,19 @@ Config random_config(RandomStream& stream) {
   if (config.environment[0] != 'a') config.network.kind = "mlp";
   TrainingConfig& training = config.training;
   if (is_sac(config.algorithm)) training.n_step = 1;
-  config.sparsity.method = stream.below(2) == 1 ? "eaude" : "dense";
-  if (config.algorithm == "polyprunesac") config.sparsity.method = "polynomial";
-  if (config.algorithm == "dqn" || config.algorithm == "sac") config.sparsity.method = "dense";
+  if (is_offline(config.algorithm)) training.n_step = 1;
   if (config.algorithm == "sac") config.sac.actor_pruning = "none";
-  if (!config.algorithm.starts_with("eaude")) config.population.networks = 1;
-  config.sparsity.end = std::max(config.sparsity.end, config.sparsity.start + 1);
+  SparsityConfig& sparsity = config.sparsity;
+  const std::string prefix = config.algorithm.substr(0, config.algorithm.size() - 3);
+  if (prefix != "eaude") {
+    config.population.networks = 1;
+    sparsity.method = prefix.empty() ? "dense" : prefix == "polyprune" ? "polynomial" : prefix;
+    if (sparsity.distribution == "global") sparsity.distribution = "erk";
+  } else if (sparsity.method != "dense") {
+    sparsity.method = "eaude";
+  }
+  sparsity.end = std::max(sparsity.end, sparsity.start + 1);
+  sparsity.period = training.gradient_period;
   if (training.epsilon_end > training.epsilon_start) std::swap(training.epsilon_end, training.epsilon_start);
   training.initial_samples = std::max(training.initial_samples, training.n_step);
   config.replay.capacity = std::max(config.replay.capacity, training.batch_size);
@@ -320,18 +347,31 @@ TEST(BuiltinConfigs, AllParse) {
   }
 }
 
+// What each method reads of [sparsity].
+bool method_uses(const std::string& method, const std::string& key) {
+  static const std::map<std::string, std::set<std::string>> keys = {
+      {"dense", {}},
+      {"eaude", {"max_noise", "max_speed", "distribution", "granularity"}},
+      {"distill", {"final", "start", "end", "distribution", "granularity"}},
+      {"polynomial", {"final", "start", "end", "period", "distribution", "granularity"}},
+      {"static", {"final", "distribution"}},
+      {"set", {"final", "start", "end", "period", "drop_share", "distribution"}},
+      {"rigl", {"final", "start", "end", "period", "drop_share", "distribution"}}};
+  return key == "method" || keys.at(method).contains(key);
+}
+
 bool applies(const KeyRow& row, const Config& config) {
-  const std::string& method = config.sparsity.method;
-  const std::set<std::string> of_eaude = {"max_noise", "max_speed"}, of_schedule = {"final", "start", "end", "period"};
+  static const std::set<std::string> of_acting = {"training.initial_samples", "training.gradient_period",
+                                                  "training.n_step", "replay.capacity"};
+  const bool offline = is_offline(config.algorithm);
   if (row.name() == "network.features") return config.network.kind != "mlp";
   if (row.name() == "network.hidden") return config.network.kind == "mlp";
   if (row.name() == "network.width") return config.network.kind == "impala";
   if (row.section == "sac") return is_sac(config.algorithm);
-  if (row.section == "training" && row.key.starts_with("epsilon_")) return !is_sac(config.algorithm);
-  if (row.section != "sparsity" || row.key == "method") return true;
-  if (of_eaude.contains(row.key)) return method == "eaude";
-  if (of_schedule.contains(row.key)) return method == "polynomial";
-  return method != "dense";
+  if (row.section == "cql" || row.section == "dataset") return offline;
+  if (row.section == "training" && row.key.starts_with("epsilon_")) return !is_sac(config.algorithm) && !offline;
+  if (of_acting.contains(row.name())) return !offline;
+  return row.section != "sparsity" || method_uses(config.sparsity.method, row.key);
 }
 
 bool says(const std::string& text, const KeyRow& row) {
@@ -353,7 +393,7 @@ TEST(BuiltinConfigs, SayEverythingThatAppliesToThem) {
 
 TEST(BuiltinConfigs, ListWhatExists) {
   const std::string message = usage_message([] { builtin_config("atari/Pong", "rainbow"); });
-  EXPECT_THAT(message, HasSubstr("no config atari/rainbow is built in; there are atari/dqn, "));
+  EXPECT_THAT(message, HasSubstr("no config atari/rainbow is built in; there are atari/cql, "));
   EXPECT_THAT(message, HasSubstr("classic/eaudedqn"));
   EXPECT_THAT(message, HasSubstr("mujoco/eaudesac"));
   usage_message([] { builtin_config("mujoco/Hopper-v5", "eaudedqn"); });

@@ -171,32 +171,43 @@ bool fits_int64(double value) { return value >= -0x1p63 && value < 0x1p63; }
 
 std::size_t NpyArray::elements() const { return checked_product(shape, 1).value_or(0); }
 
-NpyArray parse_npy(std::span<const std::byte> content, const std::string& name) {
+NpyArray read_npy_header(const std::function<void(std::span<std::byte>)>& read, const std::string& name) {
+  constexpr std::size_t kLongestHeader = 1 << 20;
   const auto check = [&](bool good, const std::string& what) {
     if (!good) throw Error::failure(fmt::format("{}: {}", name, what));
   };
-  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
-  check(text.starts_with(kMagic), "not a NumPy .npy file (wrong magic)");
-  check(text.size() >= 10, "cut short within the header");
-  const auto byte_at = [&](std::size_t i) { return std::to_integer<std::size_t>(content[i]); };
+  std::array<std::byte, 12> start{};
+  read(std::span(start).first(10));
+  check(std::memcmp(start.data(), kMagic.data(), kMagic.size()) == 0, "not a NumPy .npy file (wrong magic)");
+  const auto byte_at = [&](std::size_t i) { return std::to_integer<std::size_t>(start[i]); };
   const std::size_t major = byte_at(6);
   check(major >= 1 && major <= 3 && byte_at(7) == 0, fmt::format("unknown .npy version {}.{}", major, byte_at(7)));
-  std::size_t header_bytes = byte_at(8) | byte_at(9) << 8;
-  std::size_t header_start = 10;
-  if (major >= 2) {
-    check(text.size() >= 12, "cut short within the header");
-    header_bytes |= byte_at(10) << 16 | byte_at(11) << 24;
-    header_start = 12;
-  }
-  check(header_bytes <= text.size() - header_start, "cut short within the header");
-
+  if (major >= 2) read(std::span(start).last(2));
+  const std::size_t bytes = byte_at(8) | byte_at(9) << 8 | byte_at(10) << 16 | byte_at(11) << 24;
+  check(bytes <= kLongestHeader, fmt::format("a header of {} bytes is no header", bytes));
+  std::string text(bytes, ' ');
+  read(std::as_writable_bytes(std::span(text)));
   NpyArray array;
-  HeaderParser(text.substr(header_start, header_bytes), name).parse(array);
-  const auto data = content.subspan(header_start + header_bytes);
+  HeaderParser(text, name).parse(array);
+  return array;
+}
+
+NpyArray parse_npy(std::span<const std::byte> content, const std::string& name) {
+  const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
+  if (!text.starts_with(kMagic)) throw Error::failure(name + ": not a NumPy .npy file (wrong magic)");
+  auto rest = content;
+  const auto read = [&](std::span<std::byte> to) {
+    if (to.size() > rest.size()) throw Error::failure(name + ": cut short within the header");
+    std::copy_n(rest.begin(), to.size(), to.begin());
+    rest = rest.subspan(to.size());
+  };
+  NpyArray array = read_npy_header(read, name);
   const auto expected = checked_product(array.shape, bytes_per_element(array.type));
-  check(expected == data.size(), fmt::format("{} bytes of data do not match shape ({}) of type {}", data.size(),
-                                             fmt::join(array.shape, ", "), array.type));
-  array.data.assign(data.begin(), data.end());
+  if (expected != rest.size()) {
+    throw Error::failure(fmt::format("{}: {} bytes of data do not match shape ({}) of type {}", name, rest.size(),
+                                     fmt::join(array.shape, ", "), array.type));
+  }
+  array.data.assign(rest.begin(), rest.end());
   return array;
 }
 
@@ -231,12 +242,7 @@ std::vector<double> to_doubles(const NpyArray& array, const std::string& name) {
   return out;
 }
 
-void write_npy(const std::filesystem::path& file, const std::string& type, std::span<const std::size_t> shape,
-               std::span<const std::byte> data) {
-  if (!known_type(type) || checked_product(shape, bytes_per_element(type)) != data.size()) {
-    throw Error::failure(fmt::format("{}: cannot write {} bytes as type \"{}\" of shape ({}); this is a bug",
-                                     file.string(), data.size(), type, fmt::join(shape, ", ")));
-  }
+std::string npy_header(const std::string& type, std::span<const std::size_t> shape, const std::string& name) {
   const char order = bytes_per_element(type) == 1 ? '|' : '<';
   std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", order, type,
                                    fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
@@ -244,11 +250,20 @@ void write_npy(const std::filesystem::path& file, const std::string& type, std::
   const std::size_t preamble = kMagic.size() + 2 + 2;
   header.append(63 - (preamble + header.size()) % 64, ' ');
   header += '\n';
-  if (header.size() > 65'535) throw Error::failure(fmt::format("{}: too many dimensions for .npy 1.0", file.string()));
+  if (header.size() > 65'535) throw Error::failure(fmt::format("{}: too many dimensions for .npy 1.0", name));
 
   std::string start(kMagic);
   start += {'\x01', '\x00', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
-  start += header;
+  return start + header;
+}
+
+void write_npy(const std::filesystem::path& file, const std::string& type, std::span<const std::size_t> shape,
+               std::span<const std::byte> data) {
+  if (!known_type(type) || checked_product(shape, bytes_per_element(type)) != data.size()) {
+    throw Error::failure(fmt::format("{}: cannot write {} bytes as type \"{}\" of shape ({}); this is a bug",
+                                     file.string(), data.size(), type, fmt::join(shape, ", ")));
+  }
+  const std::string start = npy_header(type, shape, file.string());
   const std::array<std::span<const std::byte>, 2> pieces = {std::as_bytes(std::span(start)), data};
   write_file_atomically(file, pieces);
 }

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -23,6 +24,10 @@ struct NpyArray {
 NpyArray read_npy(const std::filesystem::path& file);
 // The same for a file's content that is in memory already; `name` stands for the file in errors.
 NpyArray parse_npy(std::span<const std::byte> content, const std::string& name);
+// For data that is streamed: magic and header, read with read(buffer), which fills the buffer or throws; data is empty.
+NpyArray read_npy_header(const std::function<void(std::span<std::byte>)>& read, const std::string& name);
+// Magic and header as write_npy writes them: what comes before the data.
+std::string npy_header(const std::string& type, std::span<const std::size_t> shape, const std::string& name);
 // Any integer or float array converted to T's type exactly; Error::failure where a value does not fit or is no integer.
 std::vector<std::int64_t> to_integers(const NpyArray& array, const std::string& name);
 std::vector<double> to_doubles(const NpyArray& array, const std::string& name);

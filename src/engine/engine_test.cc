@@ -96,6 +96,7 @@ TEST_P(Networks, GradientsEqualFiniteDifferencesOfTheReference) {
     workspace.set_output_gradient(i / 3, i % 3, coefficients[i]);
   }
   backward(std::span(&pass, 1), pool);
+  const auto all = all_weight_gradients(pass, pool);
   const double h = 1e-6;
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
     const Layer& layer = network.layers()[l];
@@ -110,6 +111,17 @@ TEST_P(Networks, GradientsEqualFiniteDifferencesOfTheReference) {
                                 (2 * h);
       EXPECT_NEAR(layer.gradient.data()[stored], difference, 2e-5 * largest + 1e-6)
           << plan->spec.layers[l].name << " weight " << weight;
+      EXPECT_EQ(all[l][weight], layer.gradient.data()[stored]) << plan->spec.layers[l].name << " weight " << weight;
+    }
+    // Of inactive weights too: what growing one would change.
+    for (std::size_t weight = 0, found = 0; weight < layer.mask.size() && found < 2; weight += 1 + stream.below(9)) {
+      if (layer.mask[weight]) continue;
+      ++found;
+      const double difference = (reference_loss(network, inputs, batch, coefficients, l, weight, h) -
+                                 reference_loss(network, inputs, batch, coefficients, l, weight, -h)) /
+                                (2 * h);
+      EXPECT_NEAR(all[l][weight], difference, 2e-5 * largest + 1e-6)
+          << plan->spec.layers[l].name << " inactive weight " << weight;
     }
   }
 }

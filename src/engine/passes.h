@@ -29,6 +29,10 @@ void backward(std::span<const Pass> passes, ThreadPool& pool);
 // input is a vector; weights and their gradients stay as they are.
 void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool);
 
+// After a backward pass: d loss / d weight of ALL weights, by layer and in full order, inactive ones as if they were 0
+// and active (equal to the bit to layer.gradient where active). Costs as much as the gradient of a dense network.
+std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool);
+
 // One Adam step of every network with the gradients of the last backward pass (optimizer_steps advances by 1).
 void adam_step(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool);
 

@@ -1,6 +1,7 @@
 // The weight gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are in
 // kernels/weight_gradient.h and, for dense layers in dense form, kernels/outer_product.h.
 #include <algorithm>
+#include <utility>
 
 #include "engine/backward_parts.h"
 #include "engine/kernels/outer_product.h"
@@ -54,8 +55,6 @@ float* aligned_scratch(std::vector<float>& scratch, std::size_t floats) {
   return scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) % 64 / sizeof(float);
 }
 
-// A dense layer in dense form has a kernel of its own.
-bool is_outer_product(const LayerSpec& spec, const Layer& layer) { return !spec.convolution && !layer.compact; }
 std::size_t outer_inputs(const Workspace& workspace) {
   return std::max<std::size_t>(kOuterInputs / (workspace.blocks() * kLanes) / kLanes, 1) * kLanes;
 }
@@ -64,17 +63,32 @@ std::size_t outer_inputs(const Workspace& workspace) {
 struct Parts {
   std::size_t channels, chunks, segments;
 };
+// In dense form; dense layers have a kernel of their own then.
+Parts dense_parts(const LayerSpec& spec, const Workspace& workspace) {
+  if (spec.convolution) return {kChannels, (spec.out + kChannels - 1) / kChannels, 1};
+  const std::size_t inputs = outer_inputs(workspace);
+  return {spec.out, 1, (spec.row_size() + inputs - 1) / inputs};
+}
 Parts parts_of(const Pass& pass, const Operation& operation) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   const Layer& layer = pass.network->layers()[operation.layer];
-  if (is_outer_product(spec, layer)) {
-    const std::size_t inputs = outer_inputs(*pass.workspace);
-    return {spec.out, 1, (spec.row_size() + inputs - 1) / inputs};
-  }
-  Parts parts{kDenseLayerChannels, 0, layer.compact ? layer.forward.segments : 1};
-  if (spec.convolution) parts.channels = layer.compact ? kCompactChannels : kChannels;
+  if (!layer.compact) return dense_parts(spec, *pass.workspace);
+  Parts parts{spec.convolution ? kCompactChannels : kDenseLayerChannels, 0, layer.forward.segments};
   parts.chunks = (spec.out + parts.channels - 1) / parts.channels;
   return parts;
+}
+
+// One part of a layer: output channels [first, last), and its planes from channel `first` on.
+struct Part {
+  std::size_t segment, first, last;
+  GradientPlanes planes;
+};
+Part part_of(const Pass& pass, const Operation& operation, const Parts& parts, std::size_t index) {
+  const std::size_t first = index % parts.chunks * parts.channels;
+  const std::size_t last = std::min(first + parts.channels, pass.network->spec().layers[operation.layer].out);
+  Part part{index / parts.chunks, first, last, planes_of(*pass.workspace, operation, pass.network->plan())};
+  part.planes.output_gradient += static_cast<std::ptrdiff_t>(first) * part.planes.gradient_channel_pitch;
+  return part;
 }
 
 // In dense form inactive weights have a gradient too, until here.
@@ -89,8 +103,8 @@ void mask_gradient(const LayerSpec& spec, Layer& layer, std::size_t first, std::
 }
 
 // A dense layer in dense form: inputs [begin, end) of all outputs.
-void outer_product_part(const GradientPlanes& planes, const LayerSpec& spec, const LayerPlan& geometry, Layer& layer,
-                        std::size_t begin, std::size_t end, std::vector<float>& scratch) {
+void outer_product_part(const GradientPlanes& planes, const LayerSpec& spec, const LayerPlan& geometry,
+                        std::size_t begin, std::size_t end, std::vector<float>& scratch, float* gradient) {
   OuterProduct product;
   product.output_gradient = planes.output_gradient;
   product.block_pitch = planes.gradient_step;
@@ -108,40 +122,43 @@ void outer_product_part(const GradientPlanes& planes, const LayerSpec& spec, con
     }
   }
   product.inputs = inputs;
-  product.gradient = layer.gradient.data() + begin;
+  product.gradient = gradient + begin;
   product.gradient_pitch = static_cast<std::ptrdiff_t>(spec.row_size());
   outer_product(product);
-  mask_gradient(spec, layer, 0, spec.out, begin, end);
 }
 
-void run_part(const Pass& pass, const Operation& operation, std::size_t part, std::vector<float>& scratch) {
-  Network& network = *pass.network;
-  const LayerSpec& spec = network.spec().layers[operation.layer];
-  const LayerPlan& geometry = network.plan().layers[operation.layer];
-  Layer& layer = network.layers()[operation.layer];
-  const Parts parts = parts_of(pass, operation);
-  const std::size_t segment = part / parts.chunks;
-  const std::size_t first = part % parts.chunks * parts.channels;
-  const std::size_t last = std::min(first + parts.channels, spec.out);
-  GradientPlanes planes = planes_of(*pass.workspace, operation, network.plan());
-  planes.output_gradient += static_cast<std::ptrdiff_t>(first) * planes.gradient_channel_pitch;
-  if (segment == 0) bias_gradient(planes, last - first, layer.bias_gradient.data() + first);
-  if (layer.compact) {
-    sparse_weight_gradient(planes, last - first, layer.forward.starts.data() + segment * spec.out + first,
-                           layer.forward.offsets.data(), aligned_scratch(scratch, kSparseScratch),
-                           layer.gradient.data());
-    return;
-  }
-  if (is_outer_product(spec, layer)) {
+// Dense form: all weights of a part, to their places in `gradient`, the whole layer in full order. Returns the inputs
+// [begin, end) of the part.
+std::pair<std::size_t, std::size_t> dense_part(const Pass& pass, const Operation& operation, const Part& part,
+                                               std::vector<float>& scratch, float* gradient) {
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  const LayerPlan& geometry = pass.network->plan().layers[operation.layer];
+  if (!spec.convolution) {
     const std::size_t inputs = outer_inputs(*pass.workspace);
-    outer_product_part(planes, spec, geometry, layer, segment * inputs,
-                       std::min((segment + 1) * inputs, spec.row_size()), scratch);
+    const std::size_t begin = part.segment * inputs;
+    const std::size_t end = std::min(begin + inputs, spec.row_size());
+    outer_product_part(part.planes, spec, geometry, begin, end, scratch, gradient);
+    return {begin, end};
+  }
+  dense_weight_gradient(part.planes, part.last - part.first, geometry.offsets.data(), spec.row_size(),
+                        aligned_scratch(scratch, (part.last - part.first) * spec.row_size() * kLanes),
+                        gradient + part.first * spec.row_size());
+  return {0, spec.row_size()};
+}
+
+void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::vector<float>& scratch) {
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  Layer& layer = pass.network->layers()[operation.layer];
+  const Part part = part_of(pass, operation, parts_of(pass, operation), index);
+  if (part.segment == 0) bias_gradient(part.planes, part.last - part.first, layer.bias_gradient.data() + part.first);
+  if (layer.compact) {
+    sparse_weight_gradient(
+        part.planes, part.last - part.first, layer.forward.starts.data() + part.segment * spec.out + part.first,
+        layer.forward.offsets.data(), aligned_scratch(scratch, kSparseScratch), layer.gradient.data());
     return;
   }
-  dense_weight_gradient(planes, last - first, geometry.offsets.data(), spec.row_size(),
-                        aligned_scratch(scratch, (last - first) * spec.row_size() * kLanes),
-                        layer.gradient.data() + first * spec.row_size());
-  mask_gradient(spec, layer, first, last, 0, spec.row_size());
+  const auto [begin, end] = dense_part(pass, operation, part, scratch, layer.gradient.data());
+  mask_gradient(spec, layer, part.first, part.last, begin, end);
 }
 
 }  // namespace
@@ -155,6 +172,23 @@ void weight_gradient(std::span<const Pass> passes, const Operation& operation, T
   for_each_part(passes, pool, count, [&](const Pass& pass, std::size_t part, int worker) {
     run_part(pass, operation, part, scratch[static_cast<std::size_t>(worker)]);
   });
+}
+
+std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool) {
+  const NetworkSpec& spec = pass.network->spec();
+  std::vector<std::vector<float>> gradients(spec.layers.size());
+  std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
+  for (const Operation& operation : spec.operations) {
+    if (operation.kind != OperationKind::convolution && operation.kind != OperationKind::dense) continue;
+    std::vector<float>& gradient = gradients[operation.layer];
+    gradient.resize(spec.layers[operation.layer].weights());
+    const Parts parts = dense_parts(spec.layers[operation.layer], *pass.workspace);
+    pool.for_each(parts.chunks * parts.segments, [&](std::size_t part, int worker) {
+      dense_part(pass, operation, part_of(pass, operation, parts, part), scratch[static_cast<std::size_t>(worker)],
+                 gradient.data());
+    });
+  }
+  return gradients;
 }
 
 }  // namespace eaudeqn

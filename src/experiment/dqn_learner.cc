@@ -21,19 +21,13 @@ ReplaySpec replay_spec(const Config& config, const EnvironmentSpec& environment)
   return spec;
 }
 
-Architecture architecture_for(const Config& config, const EnvironmentSpec& environment) {
-  std::vector<std::size_t> input = environment.frame_shape;
-  if (input.size() > 1) input.insert(input.begin(), environment.stack);
-  return make_architecture(config.network, input, environment.frame_type == ElementType::uint8, environment.actions());
-}
-
 class DqnLearner : public Learner {
  public:
   DqnLearner(const Config& config, const EnvironmentSpec& environment)
       : training_(config.training),
         stack_(environment.stack, environment.frame_bytes()),
         replay_(replay_spec(config, environment)),
-        agent_(config, architecture_for(config, environment)),
+        agent_(config, make_architecture(config.network, environment)),
         replay_stream_(static_cast<std::uint64_t>(config.seed), "replay") {}
 
   void begin_episode(const Environment& environment) override {
@@ -56,6 +50,7 @@ class DqnLearner : public Learner {
     replay_.sample(replay_stream_, static_cast<std::size_t>(training_.batch_size), batch_);
     return agent_.update(batch_, pool);
   }
+  bool change_masks(std::int64_t step, ThreadPool& pool) override { return agent_.change_masks(batch_, step, pool); }
   TargetUpdate update_target(std::int64_t step) override { return agent_.update_target(step); }
 
   const Population& population() const override { return agent_.population(); }

@@ -33,6 +33,8 @@ class Learner {
   virtual bool can_update() const = 0;  // something to learn from is remembered
   // One gradient step of every network on a batch from memory; the losses of the K online networks.
   virtual std::vector<double> update(std::int64_t step, ThreadPool& pool) = 0;
+  // After the update of `step`: lets the sparsity method change masks, if it does so then; returns whether it did.
+  virtual bool change_masks(std::int64_t step, ThreadPool& pool) = 0;
   virtual TargetUpdate update_target(std::int64_t step) = 0;
 
   virtual const Population& population() const = 0;
@@ -49,6 +51,7 @@ class Learner {
 // The learner of config.algorithm. Throws Error::usage where the environment's actions are of the other kind.
 std::unique_ptr<Learner> make_learner(const Config& config, const EnvironmentSpec& environment);
 std::unique_ptr<Learner> make_dqn_learner(const Config& config, const EnvironmentSpec& environment);
+std::unique_ptr<Learner> make_offline_learner(const Config& config, const EnvironmentSpec& environment);
 std::unique_ptr<Learner> make_sac_learner(const Config& config, const EnvironmentSpec& environment);
 
 }  // namespace eaudeqn

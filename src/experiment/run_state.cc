@@ -24,6 +24,7 @@ std::unique_ptr<Learner> make_learner(const Config& config, const EnvironmentSpe
     throw Error::usage(fmt::format("{} cannot act in {}, whose actions are {}", config.algorithm, environment.name,
                                    environment.continuous() ? "vectors" : "a list"));
   }
+  if (is_offline(config.algorithm)) return make_offline_learner(config, environment);
   return environment.continuous() ? make_sac_learner(config, environment) : make_dqn_learner(config, environment);
 }
 

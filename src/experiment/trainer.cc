@@ -58,6 +58,7 @@ class Run {
  public:
   Run(const Config& config, const TrainOptions& options)
       : config_(config),
+        offline_(is_offline(config.algorithm)),
         options_(options),
         lock_(options.output),
         checkpoints_(options.output),
@@ -99,7 +100,7 @@ class Run {
         return TrainOutcome::stopped;
       }
       take_step();
-      if (counters.step >= config_.training.initial_samples) learn();
+      if (offline_ || counters.step >= config_.training.initial_samples) learn();
       if (!options_.quiet && progress_.due()) show_progress();
     }
     say(fmt::format("finished {} steps in {}: {}", counters.step, format_duration(rate_.elapsed_seconds()),
@@ -107,7 +108,7 @@ class Run {
     return TrainOutcome::finished;
   }
 
-  // act, step, remember.
+  // act, step, remember; offline only the clock goes on.
   void take_step() {
     Counters& counters = state_.counters;
     const StepResult result = state_.learner->step(*state_.environment, counters.step);
@@ -136,9 +137,11 @@ class Run {
   // A gradient step every G steps, a target update every T.
   void learn() {
     Counters& counters = state_.counters;
-    if (counters.step % config_.training.gradient_period == 0 && state_.learner->can_update()) {
+    const std::int64_t period = offline_ ? 1 : config_.training.gradient_period;
+    if (counters.step % period == 0 && state_.learner->can_update()) {
       losses_ = state_.learner->update(counters.step, pool_);
       ++counters.updates;
+      if (state_.learner->change_masks(counters.step, pool_)) record_masks();
     }
     if (counters.step % config_.training.target_update_period == 0 && counters.updates > 0) {
       const TargetUpdate update = state_.learner->update_target(counters.step);
@@ -154,6 +157,14 @@ class Run {
                                               {"steps_per_second", rate_.per_second()},
                                               {"threads", options_.threads}});
     }
+  }
+
+  void record_masks() {
+    std::vector<double> sparsities;
+    const Population& population = state_.learner->population();
+    for (std::size_t k = 0; k < population.size(); ++k) sparsities.push_back(population.sparsity(k));
+    metrics_->record("mask_change", state_.counters.step,
+                     {{"updates", state_.counters.updates}, {"sparsities", sparsities}});
   }
 
   bool evaluation_due() const {
@@ -238,6 +249,7 @@ class Run {
   Path policy_file() const { return options_.output / "policy.safetensors"; }
 
   Config config_;
+  bool offline_;
   TrainOptions options_;
   DirectoryLock lock_;
   CheckpointFolder checkpoints_;

@@ -8,6 +8,7 @@
 #include "core/test_directory.h"
 #include "eaudeqn/eaudeqn.h"
 #include "experiment/checkpoints.h"
+#include "experiment/record.h"
 
 namespace eaudeqn {
 namespace {
@@ -47,6 +48,90 @@ TEST(Trainer, ARunSetBackToAnOlderCheckpointEndsInTheSameBytes) {
   EXPECT_EQ(read_file(directory.path() / "a" / "policy.safetensors"), policy);
   EXPECT_EQ(read_file(directory.path() / "a" / "metrics.jsonl"), metrics);
   EXPECT_EQ(train(small_config(), quiet(directory.path() / "a", true)), TrainOutcome::already_finished);
+}
+
+// Each method: equal bytes for another number of threads, and after going on from an older checkpoint.
+TEST(Trainer, EverySparsityMethodIsAFunctionOfItsConfig) {
+  for (const std::string name : {"distilldqn", "polyprunedqn", "rigldqn", "setdqn", "staticdqn"}) {
+    std::vector<std::string> settings = {"environment=classic/CartPole-v1",
+                                         "training.steps=1000",
+                                         "training.initial_samples=200",
+                                         "training.target_update_period=100",
+                                         "network.hidden=[32,32]",
+                                         "evaluation.episodes=1",
+                                         "evaluation.period=0",
+                                         "checkpoint.period=600"};
+    const Config defaults = parse_config(builtin_config("classic/CartPole-v1", name), "builtin");
+    if (defaults.sparsity.method != "static")
+      settings.insert(settings.end(), {"sparsity.start=300", "sparsity.end=900"});
+    if (defaults.sparsity.method != "static") settings.push_back("sparsity.period=100");
+    const Config config = parse_config(builtin_config("classic/CartPole-v1", name), "builtin", settings);
+    const TestDirectory directory;
+    train(config, quiet(directory.path() / "a"));
+    TrainOptions threads = quiet(directory.path() / "b");
+    threads.threads = 3;
+    train(config, threads);
+    const auto policy = read_file(directory.path() / "a" / "policy.safetensors");
+    const auto metrics = read_file(directory.path() / "a" / "metrics.jsonl");
+    EXPECT_EQ(read_file(directory.path() / "b" / "policy.safetensors"), policy) << name;
+    EXPECT_EQ(read_file(directory.path() / "b" / "metrics.jsonl"), metrics) << name;
+    std::filesystem::remove(CheckpointFolder(directory.path() / "a").file(1'000));
+    train(config, quiet(directory.path() / "a", true));
+    EXPECT_EQ(read_file(directory.path() / "a" / "policy.safetensors"), policy) << name;
+    EXPECT_EQ(read_file(directory.path() / "a" / "metrics.jsonl"), metrics) << name;
+    const std::string text(reinterpret_cast<const char*>(metrics.data()), metrics.size());
+    const bool changes = name != "distilldqn" && name != "staticdqn";
+    EXPECT_EQ(text.find("\"mask_change\"") != std::string::npos, changes) << name;
+    const std::size_t final = text.rfind("\"sparsity\":0.9");  // of the last evaluation
+    const std::size_t slightly_less = text.rfind("\"sparsity\":0.89");
+    EXPECT_TRUE(final != std::string::npos || slightly_less != std::string::npos) << name << ": " << text;
+  }
+}
+
+// Offline: the same bytes for another number of threads and after resuming, while buffers come and go.
+TEST(Trainer, LearnsFromADatasetWithoutActing) {
+  const TestDirectory directory;
+  RecordRequest request;
+  request.environment = "classic/CartPole-v1";
+  request.steps = 2'000;
+  request.output = directory.path() / "dataset";
+  ThreadPool pool(1);
+  EXPECT_EQ(record_dataset(
+                nullptr, request, pool, [] { return false; }, [](const RecordProgress&) {})
+                .written,
+            2'000U);
+  for (const std::string algorithm : {"eaudedqn", "rigldqn"}) {
+    const std::string offline = algorithm == "eaudedqn" ? "eaudecql" : "riglcql";
+    std::vector<std::string> settings = {"environment=classic/CartPole-v1",
+                                         "algorithm=" + offline,
+                                         "training.steps=400",
+                                         "training.target_update_period=50",
+                                         "network.hidden=[32,32]",
+                                         "evaluation.episodes=2",
+                                         "evaluation.period=0",
+                                         "checkpoint.period=150",
+                                         "dataset.path=" + request.output.string(),
+                                         "dataset.buffer=300",
+                                         "dataset.loaded=2",
+                                         "dataset.refresh_period=70"};
+    if (offline == "riglcql") settings.insert(settings.end(), {"sparsity.period=40", "sparsity.end=300"});
+    const Config config = parse_config(builtin_config("classic/CartPole-v1", algorithm), "builtin", settings);
+    train(config, quiet(directory.path() / (offline + "a")));
+    TrainOptions threads = quiet(directory.path() / (offline + "b"));
+    threads.threads = 3;
+    train(config, threads);
+    const auto policy = read_file(directory.path() / (offline + "a") / "policy.safetensors");
+    const auto metrics = read_file(directory.path() / (offline + "a") / "metrics.jsonl");
+    EXPECT_EQ(read_file(directory.path() / (offline + "b") / "policy.safetensors"), policy);
+    EXPECT_EQ(read_file(directory.path() / (offline + "b") / "metrics.jsonl"), metrics);
+    std::filesystem::remove(CheckpointFolder(directory.path() / (offline + "a")).file(400));
+    train(config, quiet(directory.path() / (offline + "a"), true));
+    EXPECT_EQ(read_file(directory.path() / (offline + "a") / "policy.safetensors"), policy);
+    EXPECT_EQ(read_file(directory.path() / (offline + "a") / "metrics.jsonl"), metrics);
+    const std::string text(reinterpret_cast<const char*>(metrics.data()), metrics.size());
+    EXPECT_EQ(text.find("\"episode\""), std::string::npos) << "nothing acts";
+    EXPECT_NE(text.find("\"step\":400,\"updates\":400"), std::string::npos) << "a gradient step each: " << text;
+  }
 }
 
 TEST(Trainer, ADirectoryWithARunIsNotOverwrittenAndAnotherConfigNotResumed) {

@@ -5,7 +5,6 @@
 
 #include "eaudeqn/error.h"
 #include "population/network_archive.h"
-#include "sparsity/next_sparsity.h"
 
 namespace eaudeqn {
 
@@ -28,27 +27,10 @@ std::vector<double> choice_probabilities(const std::vector<double>& losses) {
   return probabilities;
 }
 
-void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to) {
-  std::vector<LayerWeights> all;
-  std::vector<PrunableLayer> layers;
-  for (std::size_t l = 0; l < from.layers().size(); ++l) all.push_back(from.layer_weights(l));
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    layers.push_back({from.spec().layers[l].shape(), all[l].weights, all[l].mask});
-  }
-  const auto masks = magnitude_masks(layers, sparsity, distribution);
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    all[l].mask = masks[l];
-    for (std::size_t i = 0; i < masks[l].size(); ++i) {
-      if (!masks[l][i]) all[l].weights[i] = 0;
-    }
-    to.set_layer(l, all[l]);
-  }
-}
-
 Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& config, std::size_t parts)
     : plan_(std::move(plan)),
       config_(config),
-      distribution_(parse_distribution(config.sparsity.distribution)),
+      method_(config),
       averages_(parts),
       losses_(static_cast<std::size_t>(config.population.networks), 0.0),
       acting_stream_(static_cast<std::uint64_t>(config.seed), "acting network"),
@@ -59,7 +41,10 @@ Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& co
     networks_.emplace_back(plan_, true);
     networks_.back().initialize(stream);
   }
-  for (std::size_t k = 0; k < losses_.size(); ++k) pruning_streams_.emplace_back(seed, "pruning", k);
+  for (std::size_t k = 0; k < losses_.size(); ++k) {
+    pruning_streams_.emplace_back(seed, "pruning", k);
+    for (std::size_t part = 0; part < parts; ++part) method_.begin(networks_[k * parts + part], pruning_streams_[k]);
+  }
   for (std::size_t part = 0; part < parts; ++part) {
     targets_.emplace_back(plan_, false);
     targets_.back().copy_from(networks_[part]);
@@ -124,7 +109,7 @@ TargetUpdate Population::replace_others(std::int64_t step) {
 }
 
 void Population::prune(double sparsity) {
-  for (Network& network : networks_) copy_pruned(network, sparsity, distribution_, network);
+  for (Network& network : networks_) copy_pruned(network, sparsity, method_.distribution(), network);
   follow_masks();
 }
 
@@ -142,14 +127,11 @@ TargetUpdate Population::replace(std::int64_t step) {
   update.losses = losses_;
   update.selected = selected_;
   update.sparsity = sparsity(selected_);
-  const bool prunes = config_.sparsity.method == "eaude";
   for (std::size_t k = 0; k < size(); ++k) {
-    if (k == selected_ || !prunes) continue;
-    const double exponent = pruning_streams_[k].uniform(0.0, config_.sparsity.max_noise);
-    const double sparsity = next_sparsity(update.sparsity, step, config_.training.steps,
-                                          config_.training.target_update_period, exponent, config_.sparsity.max_speed);
-    for (std::size_t part = 0; part < parts(); ++part) {
-      copy_pruned(network(selected_, part), sparsity, distribution_, network(k, part));
+    if (k == selected_ && !method_.prunes_selected()) continue;
+    const auto sparsity = method_.copy_sparsity(update.sparsity, step, pruning_streams_[k]);
+    for (std::size_t part = 0; sparsity && part < parts(); ++part) {
+      copy_pruned(network(selected_, part), *sparsity, method_.distribution(), network(k, part));
     }
   }
   for (Network& network : networks_) {

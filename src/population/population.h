@@ -19,7 +19,7 @@
 #include "eaudeqn/config.h"
 #include "engine/network.h"
 #include "population/polyak.h"
-#include "sparsity/magnitude.h"
+#include "population/sparsity_method.h"
 
 namespace eaudeqn {
 
@@ -28,9 +28,6 @@ std::optional<std::size_t> smallest_loss(const std::vector<double>& losses);
 
 // p_k proportional to 1 / (L_k + 1e-6), 0 where L_k is NaN; uniform if all are NaN.
 std::vector<double> choice_probabilities(const std::vector<double>& losses);
-
-// `to` becomes a copy of `from` in which the smallest weights are inactive (magnitude_masks); they may be the same.
-void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to);
 
 // What a target update did, for metrics.
 struct TargetUpdate {
@@ -43,7 +40,8 @@ struct TargetUpdate {
 // Thread safety: one owner. All randomness comes from streams named by purpose, saved with the population.
 class Population {
  public:
-  // K members of independently initialised dense networks; the target starts as member 0.
+  // K members of independently initialised networks, dense or with the random masks of their method; the target starts
+  // as member 0.
   Population(std::shared_ptr<const NetworkPlan> plan, const Config& config, std::size_t parts = 1);
 
   std::size_t size() const { return pruning_streams_.size(); }
@@ -64,9 +62,9 @@ class Population {
   // The network that acts at this step, drawn with choice_probabilities.
   std::size_t draw_acting_network();
 
-  // theta_bar <- theta_psi; every other network becomes a pruned copy of theta_psi with its own draw of the exponent;
-  // network psi stays as it is. Optimizers are reset and L <- 0. `step` is t, of config.training.steps = H.
-  // Throws Error::failure when every loss is NaN, before anything is changed.
+  // theta_bar <- theta_psi; pruned copies of theta_psi replace networks as the method says: with eaude every other one,
+  // with its own draw of the exponent, while network psi stays as it is. Optimizers are reset and L <- 0. `step` is t,
+  // of config.training.steps = H. Throws Error::failure when every loss is NaN, before anything is changed.
   TargetUpdate update_target(std::int64_t step);
 
   // For targets that follow: psi is selected anew (unless it is drawn: then it stays until the next replacement), and
@@ -76,6 +74,13 @@ class Population {
   TargetUpdate replace_others(std::int64_t step);
   // All networks by magnitude, in place; a following target loses the same weights.
   void prune(double sparsity);
+
+  // After the gradient step of a step at which method().changes_at(step): the masks of one network change. Targets do
+  // not follow.
+  const SparsityMethod& method() const { return method_; }
+  void change_masks(std::size_t k, std::size_t part, std::int64_t step, const WeightGradients& gradients) {
+    method_.change(network(k, part), step, gradients, pruning_streams_[k]);
+  }
 
   void save(ArchiveWriter& archive, const std::string& prefix) const;
   void load(const ArchiveReader& archive, const std::string& prefix);
@@ -87,14 +92,14 @@ class Population {
 
   std::shared_ptr<const NetworkPlan> plan_;
   Config config_;
-  Distribution distribution_;
+  SparsityMethod method_;
   std::vector<Network> networks_;  // member by member
   std::vector<Network> targets_;   // the parts of the one target
   std::vector<PolyakAverage> averages_;
   std::vector<double> losses_;
   std::size_t selected_ = 0;
   RandomStream acting_stream_, selection_stream_;
-  std::vector<RandomStream> pruning_streams_;  // one per member
+  std::vector<RandomStream> pruning_streams_;  // one per member: exponents, random masks
 };
 
 }  // namespace eaudeqn

@@ -5,12 +5,11 @@
 
 #include <algorithm>
 #include <array>
-#include <bit>
-#include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "eaudeqn/error.h"
+#include "sparsity/entries.h"
 
 namespace eaudeqn {
 namespace {
@@ -18,27 +17,6 @@ namespace {
 using Mask = std::vector<std::uint8_t>;
 
 constexpr std::size_t kNone = std::numeric_limits<std::size_t>::max();
-
-// Non-negative floats are ordered as their bits are; NaN above infinity, all NaNs equal.
-std::uint32_t magnitude_key(float weight) {
-  constexpr std::uint32_t kInfinity = 0x7f800000u;
-  const std::uint32_t key = std::bit_cast<std::uint32_t>(weight) & 0x7fffffffu;
-  return std::min(key, kInfinity + 1);
-}
-
-// floor(share * n), where a product that misses a whole number only by rounding counts as that number: 0.29 * 100 is
-// 28.999999999999996 in floating point and means 29. The slack, 8 units in the last place of 1 added to the share,
-// covers shares that went through a few additions (1 - 0.9) and is far below one entry for any layer that fits in
-// memory.
-std::size_t zero_count(double share, std::size_t n) {
-  constexpr double kSlack = 8 * std::numeric_limits<double>::epsilon();
-  const double count = std::floor((share + kSlack) * static_cast<double>(n));
-  return std::min(n, static_cast<std::size_t>(std::max(count, 0.0)));
-}
-
-std::size_t elements(std::span<const std::size_t> shape) {
-  return std::accumulate(shape.begin(), shape.end(), std::size_t{1}, std::multiplies<>());
-}
 
 // A layer whose mask is being thinned. `kept` is its largest active entry (the last of equals), which is never pruned.
 struct Thinning {
@@ -187,13 +165,13 @@ std::vector<Mask> magnitude_masks(std::span<const PrunableLayer> layers, double 
   if (distribution == Distribution::global) {
     std::size_t total = 0;
     for (const Thinning& layer : thinnings) total += layer.mask.size();
-    thin(thinnings, zero_count(sparsity, total));
+    thin(thinnings, share_of(sparsity, total));
   } else {
     std::vector<std::vector<std::size_t>> shapes;
     for (const PrunableLayer& layer : layers) shapes.push_back(layer.shape);
     const std::vector<double> shares = layer_sparsities(shapes, sparsity, distribution);
     for (std::size_t l = 0; l < thinnings.size(); ++l) {
-      thin({&thinnings[l], 1}, zero_count(shares[l], thinnings[l].mask.size()));
+      thin({&thinnings[l], 1}, share_of(shares[l], thinnings[l].mask.size()));
     }
   }
 

@@ -11,6 +11,7 @@ OPTIONS = {
     "inspect": ["--json"],
     "forward": ["--observations", "--output"],
     "trace": ["--actions", "--seed", "--initial-state", "--output"],
+    "dataset record": ["--policy", "--steps", "--output", "--epsilon", "--seed"],
     "list": [],
 }
 POSITIONALS = {"train": "classic/CartPole-v1|atari/Pong|config.toml", "list": "environments|algorithms"}
@@ -18,14 +19,14 @@ POSITIONALS = {"train": "classic/CartPole-v1|atari/Pong|config.toml", "list": "e
 
 def test_the_top_level_names_every_command_and_the_exit_codes():
     text = eaudeqn("--help").stdout
-    for command in OPTIONS:
+    for command in (words.split()[0] for words in OPTIONS):
         assert re.search(rf"^\s+{command}\b +\S+", text, re.MULTILINE), f"{command} is not described"
     assert "75" in text, "exit codes, of which 75 is the one nobody guesses"
 
 
 @pytest.mark.parametrize("command", OPTIONS)
 def test_every_option_is_described(command):
-    text = eaudeqn(command, "--help").stdout
+    text = eaudeqn(*command.split(), "--help").stdout
     lines = text.splitlines()
     for option in OPTIONS[command]:
         at = [i for i, line in enumerate(lines) if re.match(rf"\s+(-\w, ?)?{option}\b", line)]
@@ -38,7 +39,7 @@ def test_every_option_is_described(command):
 
 @pytest.mark.parametrize("command", OPTIONS)
 def test_help_goes_to_standard_output_and_asks_for_nothing_else(command):
-    done = eaudeqn(command, "--help")
+    done = eaudeqn(*command.split(), "--help")
     assert done.stdout and not done.stderr
 
 
@@ -60,6 +61,7 @@ def test_listed_names_are_those_that_train_takes(small_settings, tmp_path):
     classic = {name for name in environments if name.startswith("classic/")}
     assert {"classic/CartPole-v1", "classic/Acrobot-v1", "classic/MountainCar-v0"} <= classic
     algorithms = eaudeqn("list", "algorithms").stdout.split()
-    assert {"dqn", "eaudedqn"} <= set(algorithms)
+    methods = ["", "distill", "eaude", "polyprune", "rigl", "set", "static"]
+    assert {method + family for family in ("dqn", "cql") for method in methods} <= set(algorithms)
     for name in sorted(classic):
         eaudeqn("train", name, *small_settings[1:], "--steps", 330, "--output", tmp_path / name.split("/")[1])

@@ -58,7 +58,9 @@ def test_the_resolved_config_has_every_key(finished_run):
         replay: capacity
         network: kind features hidden
         population: networks reset_optimizer selection
-        sparsity: method max_noise max_speed distribution granularity
+        sparsity: method max_noise max_speed final start end period drop_share distribution granularity
+        cql: alpha
+        dataset: path buffer loaded refresh_period
         evaluation: period episodes epsilon
         checkpoint: period keep
     """

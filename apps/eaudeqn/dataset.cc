@@ -1,0 +1,93 @@
+// `eaudeqn dataset record`: a dataset for offline learning from a real run.
+#include <fmt/format.h>
+
+#include <memory>
+#include <optional>
+
+#include "commands.h"
+#include "deploy/policy_network.h"
+#include "eaudeqn/error.h"
+#include "experiment/progress.h"
+#include "experiment/record.h"
+#include "experiment/signals.h"
+
+namespace eaudeqn {
+namespace {
+
+struct Arguments {
+  RecordRequest request;
+  std::string policy, output;
+  bool quiet = false;
+};
+
+std::optional<Network> network_of(const Arguments& arguments) {
+  if (arguments.policy == "random") return std::nullopt;
+  const auto file = policy_file(arguments.policy);
+  const Policy policy = read_policy(file);
+  const std::string environment = metadata(policy, "environment", file);
+  if (environment != arguments.request.environment) {
+    throw Error::usage(fmt::format("{} plays {}, not {}", file.string(), environment, arguments.request.environment));
+  }
+  return make_network(policy, file.string());
+}
+
+int run_record(Arguments arguments) {
+  std::optional<Network> network = network_of(arguments);
+  RecordRequest& request = arguments.request;
+  request.output = arguments.output;
+  ProgressLine progress;
+  RateMeter rate;
+  const auto report = [&](const RecordProgress& state) {
+    if (arguments.quiet || !progress.due()) return;
+    rate.add(static_cast<std::int64_t>(state.written));
+    const std::string eta =
+        rate.per_second() > 0 ? format_duration(static_cast<double>(request.steps - state.written) / rate.per_second())
+                              : "?";
+    progress.show(fmt::format("entry {} of {}, {:.0f}/s, ETA {}, {} episodes", state.written, request.steps,
+                              rate.per_second(), eta, state.episodes));
+  };
+  const RecordProgress done = record_dataset(network ? &*network : nullptr, request, stop_requested, report);
+  const std::string mean =
+      done.episodes > 0 ? fmt::format("{:.1f}", done.return_sum / static_cast<double>(done.episodes)) : "-";
+  const std::string line = fmt::format("{}: {} entries of {}, {} whole episodes, mean return {}",
+                                       request.output.string(), done.written, request.environment, done.episodes, mean);
+  if (!arguments.quiet) progress.print(line);
+  return 0;
+}
+
+}  // namespace
+
+void add_dataset(CLI::App& app, Run& run) {
+  auto* dataset = app.add_subcommand("dataset", "Make datasets for offline learning (cql and its sparse relatives).");
+  dataset->require_subcommand(1);
+  auto* command = dataset->add_subcommand(
+      "record",
+      "Play a policy and write the files of the DQN Replay Dataset: gzip'd .npy arrays of observations, actions, "
+      "clipped "
+      "rewards and terminals, a million entries a file. Learn from them with: eaudeqn train ENV --algorithm eaudecql "
+      "--set dataset.path=DIR");
+  auto arguments = std::make_shared<Arguments>();
+  RecordRequest& request = arguments->request;
+  command->add_option("environment", request.environment, "See `eaudeqn list environments`")
+      ->required()
+      ->type_name("ENV");
+  command
+      ->add_option("--policy", arguments->policy,
+                   "Who plays: a run directory, a policy.safetensors, or the word random")
+      ->required()
+      ->type_name("RUN|POLICY|random");
+  command
+      ->add_option("--steps", request.steps,
+                   "Entries to write; on Atari each episode begins with three entries of zeros, as in the original")
+      ->required()
+      ->check(CLI::PositiveNumber);
+  command->add_option("--output", arguments->output, "Folder for the files; made if it is not there")
+      ->required()
+      ->type_name("DIR");
+  command->add_option("--epsilon", request.epsilon, "Share of random actions")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--seed", request.seed, "Environment and exploration; same seed, same files");
+  command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");
+  command->callback([arguments, &run] { run = [arguments] { return run_record(*arguments); }; });
+}
+
+}  // namespace eaudeqn
