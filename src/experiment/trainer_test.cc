@@ -95,9 +95,8 @@ TEST(Trainer, LearnsFromADatasetWithoutActing) {
   request.environment = "classic/CartPole-v1";
   request.steps = 2'000;
   request.output = directory.path() / "dataset";
-  ThreadPool pool(1);
   EXPECT_EQ(record_dataset(
-                nullptr, request, pool, [] { return false; }, [](const RecordProgress&) {})
+                nullptr, request, [] { return false; }, [](const RecordProgress&) {})
                 .written,
             2'000U);
   for (const std::string algorithm : {"eaudedqn", "rigldqn"}) {

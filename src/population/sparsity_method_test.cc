@@ -133,9 +133,10 @@ TEST(SparsityMethod, MovesKeepEveryLayersSparsityAndGrowFromZero) {
       const auto before = all_layers(network);
       method.change(network, step, random_gradients(network, stream), stream);
       EXPECT_EQ(actives(network), counts) << name;
-      std::size_t grown = 0;
-      std::size_t kept = 0;
+      const double share = drop_share(step, 1'000, 2'000, 0.3);
       for (std::size_t l = 0; l < before.size(); ++l) {
+        std::size_t grown = 0;
+        std::size_t inactive = 0;
         const LayerWeights after = network.layer_weights(l);
         const Network::Moments moments = network.layer_moments(l);
         for (std::size_t i = 0; i < after.mask.size(); ++i) {
@@ -148,14 +149,14 @@ TEST(SparsityMethod, MovesKeepEveryLayersSparsityAndGrowFromZero) {
             ++grown;
           } else {
             ASSERT_EQ(after.weights[i], before[l].weights[i]);
-            ++kept;
           }
+          inactive += before[l].mask[i] == 0 ? 1 : 0;
         }
         EXPECT_TRUE(same_bits(after.bias, before[l].bias));
+        // No more can move than there are inactive weights to grow: ERK leaves few in a small layer.
+        const double moved = std::min(share * static_cast<double>(counts[l]), static_cast<double>(inactive));
+        EXPECT_NEAR(static_cast<double>(grown), moved, 1.0) << name << " layer " << l;
       }
-      EXPECT_GT(grown, 0U) << name;
-      const double share = drop_share(step, 1'000, 2'000, 0.3);
-      EXPECT_NEAR(static_cast<double>(grown), share * static_cast<double>(grown + kept), 3.0) << name;
     }
   }
 }

@@ -84,7 +84,9 @@ std::set<std::pair<int, int>> check_batch(const Batch& batch, const std::map<int
       EXPECT_TRUE(blank || right);
       EXPECT_TRUE(before >= 0 || blank) << "nothing of the episode before";
     }
-    if (!terminal) EXPECT_EQ(std::memcmp(next + (kStack - 1) * 6, frame_of(episode, step + 1).data(), 6), 0);
+    if (!terminal) {
+      EXPECT_EQ(std::memcmp(next + (kStack - 1) * 6, frame_of(episode, step + 1).data(), 6), 0);
+    }
   }
   return seen;
 }
@@ -229,7 +231,9 @@ TEST_F(DatasetFiles, ErrorsNameTheFile) {
       write_file_atomically(damaged, content);
       EXPECT_THAT(message(reader_spec(fresh.path())), HasSubstr(damaged.string()));
       std::filesystem::remove(damaged);
-      if (part != parts[0]) EXPECT_THAT(message(reader_spec(fresh.path())), HasSubstr(damaged.string()));
+      if (part != parts[0]) {
+        EXPECT_THAT(message(reader_spec(fresh.path())), HasSubstr(damaged.string()));
+      }
     }
   }
 }
