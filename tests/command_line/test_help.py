@@ -64,4 +64,5 @@ def test_listed_names_are_those_that_train_takes(small_settings, tmp_path):
     methods = ["", "distill", "eaude", "polyprune", "rigl", "set", "static"]
     assert {method + family for family in ("dqn", "cql") for method in methods} <= set(algorithms)
     for name in sorted(classic):
-        eaudeqn("train", name, *small_settings[1:], "--steps", 330, "--output", tmp_path / name.split("/")[1])
+        output = tmp_path / name.split("/")[1]
+        eaudeqn("train", name, *small_settings[1:], "--set", "training.steps=330", "--output", output)
