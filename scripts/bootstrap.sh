@@ -85,8 +85,12 @@ install_conformance() {
 
 lock "$dependencies/locks/bootstrap"
 install_packages
+# Downloading the peers and compiling ALE do not get into each other's way.
+peers=
+if [[ $profile == test ]]; then
+  install_conformance &
+  peers=$!
+fi
 install_ale
 install_mujoco
-if [[ $profile == test ]]; then
-  install_conformance
-fi
+[[ -z $peers ]] || wait "$peers"
