@@ -1,5 +1,5 @@
 // One layer of one network with random weights, inputs and output gradients, ready to run through the engine's passes
-// on one thread: what kernels_bench.cc times and instruction_cases.cc counts. Not for whole networks.
+// on one thread: what kernels_bench.cc and form_costs.cc time and instruction_cases.cc counts. Not for whole networks.
 #pragma once
 
 #include <cstddef>
@@ -13,30 +13,11 @@
 
 namespace eaudeqn {
 
-// A network of this layer alone, of images of bytes or of floats. With `behind_relu` the layer's input is not the
-// network's, so that its gradient is computed too.
-inline NetworkSpec one_layer(const LayerCase& c, bool behind_relu, bool bytes) {
-  NetworkSpec spec;
-  spec.architecture.byte_input = bytes;
-  const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
-  spec.architecture.input = {c.in, c.height, c.width};
-  spec.tensors.push_back({c.in, c.height, c.width});
-  if (behind_relu) {
-    spec.tensors.push_back({c.in, c.height, c.width});
-    spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
-  }
-  spec.tensors.push_back(
-      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
-  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
-  spec.operations.push_back({convolution ? OperationKind::convolution : OperationKind::dense, behind_relu ? 1U : 0U,
-                             behind_relu ? 2U : 1U, 0, c.stride, false, -1});
-  return spec;
-}
-
 // Thread safety: one owner.
 class LayerBench {
  public:
-  explicit LayerBench(const LayerCase& c, bool behind_relu = false, bool bytes = false)
+  explicit LayerBench(const LayerCase& c, bool behind_relu = false, bool bytes = false,
+                      LayerForm form = LayerForm::cheapest)
       : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu, bytes))),
         network_(plan_, true),
         workspace_(plan_, c.batch, true),
@@ -47,7 +28,7 @@ class LayerBench {
       layer.mask[i] = i == 0 || stream.uniform() < c.density ? 1 : 0;
       layer.weights[i] = layer.mask[i] != 0 ? static_cast<float>(stream.uniform(-1, 1)) : 0.0F;
     }
-    network_.set_layer(0, layer);
+    network_.set_layer(0, layer, form);
     if (bytes) {
       std::vector<std::byte> inputs(c.batch * c.in * c.height * c.width);
       for (std::byte& value : inputs) value = static_cast<std::byte>(stream.below(256));
@@ -77,9 +58,10 @@ class LayerBench {
   void backward() { eaudeqn::backward({&pass_, 1}, pool_); }
   void adam() { adam_step({&pass_, 1}, 1e-3, 1e-8, pool_); }
 
+  std::size_t active() const { return network_.layers()[0].active; }
   // Of one forward pass: 2 x active weights x output positions x batch.
   double useful_operations(std::size_t batch) const {
-    return 2.0 * static_cast<double>(network_.layers()[0].active * plan_->spec.positions(0) * batch);
+    return 2.0 * static_cast<double>(active() * plan_->spec.positions(0) * batch);
   }
 
  private:

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "agents/dqn.h"
 #include "core/machine.h"
 #include "engine/kernels/instruction_set.h"
 
@@ -22,27 +23,21 @@ nlohmann::ordered_json describe_machine(int threads) {
   return {{"cpu", cpu_name()}, {"isa", instruction_set()}, {"threads", threads}, {"build", build_name()}};
 }
 
+Architecture random_architecture(const std::string& kind, std::size_t features, const std::vector<std::int64_t>& hidden,
+                                 std::size_t observation, std::size_t actions) {
+  NetworkConfig network;
+  network.kind = kind;
+  network.features = static_cast<std::int64_t>(features);
+  network.hidden = hidden;
+  const bool vectors = kind == "mlp";
+  const std::vector<std::size_t> image = {4, 84, 84};
+  return make_architecture(network, vectors ? std::vector<std::size_t>{observation, 1, 1} : image, !vectors, actions);
+}
+
 std::string machine_text(const nlohmann::ordered_json& machine) {
   return fmt::format("{}, {}, {} thread{}, {}", machine["cpu"].get<std::string>(), machine["isa"].get<std::string>(),
                      machine["threads"].get<int>(), machine["threads"].get<int>() == 1 ? "" : "s",
                      machine["build"].get<std::string>());
-}
-
-void prune(Network& network, double sparsity, Distribution distribution) {
-  std::vector<LayerWeights> all;
-  std::vector<PrunableLayer> layers;
-  for (std::size_t l = 0; l < network.layers().size(); ++l) all.push_back(network.layer_weights(l));
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    layers.push_back({network.spec().layers[l].shape(), all[l].weights, all[l].mask});
-  }
-  const auto masks = magnitude_masks(layers, sparsity, distribution);
-  for (std::size_t l = 0; l < all.size(); ++l) {
-    all[l].mask = masks[l];
-    for (std::size_t i = 0; i < masks[l].size(); ++i) {
-      if (masks[l][i] == 0) all[l].weights[i] = 0;
-    }
-    network.set_layer(l, all[l]);
-  }
 }
 
 void add_bench(CLI::App& app, Run& run) {

@@ -5,13 +5,13 @@
 #include <CLI/CLI.hpp>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <string>
 #include <vector>
 
 #include "commands.h"
-#include "engine/network.h"
-#include "sparsity/magnitude.h"
+#include "engine/network_spec.h"
 
 namespace eaudeqn {
 
@@ -34,8 +34,9 @@ std::vector<double> measure_milliseconds(std::size_t warm_up, std::size_t repeat
   return times;
 }
 
-// Leaves a share of `sparsity` of the weights inactive: those of smallest magnitude.
-void prune(Network& network, double sparsity, Distribution distribution);
+// What the options of a benchmark describe: images for nature and impala, vectors of `observation` floats for mlp.
+Architecture random_architecture(const std::string& kind, std::size_t features, const std::vector<std::int64_t>& hidden,
+                                 std::size_t observation, std::size_t actions);
 
 double median(std::vector<double> values);
 double minimum(const std::vector<double>& values);

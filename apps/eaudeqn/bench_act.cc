@@ -39,18 +39,12 @@ std::vector<std::byte> random_observation(const NetworkSpec& spec) {
 }
 
 Network random_network(const Arguments& arguments, double sparsity) {
-  NetworkConfig config;
-  config.kind = arguments.network;
-  config.features = static_cast<std::int64_t>(arguments.features);
-  config.hidden = arguments.hidden;
-  const bool vectors = arguments.network == "mlp";
-  const std::vector<std::size_t> image = {4, 84, 84};
-  const Architecture architecture = make_architecture(
-      config, vectors ? std::vector<std::size_t>{arguments.observation, 1, 1} : image, !vectors, arguments.actions);
+  const Architecture architecture = random_architecture(arguments.network, arguments.features, arguments.hidden,
+                                                        arguments.observation, arguments.actions);
   Network network(std::make_shared<NetworkPlan>(make_network_spec(architecture)), false);
   RandomStream stream(1, "bench act weights");
   network.initialize(stream);
-  prune(network, sparsity, parse_distribution(arguments.distribution));
+  copy_pruned(network, sparsity, parse_distribution(arguments.distribution), network);
   return network;
 }
 

@@ -30,7 +30,9 @@ struct Arguments {
 class ValueUpdate {
  public:
   ValueUpdate(const Arguments& arguments, double sparsity)
-      : agent_(config(arguments), architecture(arguments)), pool_(arguments.threads) {
+      : agent_(config(arguments), random_architecture(arguments.network, arguments.features, arguments.hidden,
+                                                      arguments.observation, arguments.actions)),
+        pool_(arguments.threads) {
     const Distribution distribution = parse_distribution(arguments.distribution);
     for (std::size_t k = 0; k < agent_.population().size(); ++k) {
       Network& network = agent_.population().network(k);
@@ -69,17 +71,6 @@ class ValueUpdate {
     config.population.networks = static_cast<std::int64_t>(arguments.networks);
     return config;
   }
-  static Architecture architecture(const Arguments& arguments) {
-    NetworkConfig network;
-    network.kind = arguments.network;
-    network.features = static_cast<std::int64_t>(arguments.features);
-    network.hidden = arguments.hidden;
-    const bool vectors = arguments.network == "mlp";
-    const std::vector<std::size_t> image = {4, 84, 84};
-    return make_architecture(network, vectors ? std::vector<std::size_t>{arguments.observation, 1, 1} : image, !vectors,
-                             arguments.actions);
-  }
-
   DqnAgent agent_;
   ThreadPool pool_;
   Batch batch_;

@@ -127,6 +127,7 @@ double DqnAgent::add_penalty(Workspace& workspace, std::size_t b, std::size_t ac
 std::vector<Pass> DqnAgent::differentiate(std::size_t first, const Batch& batch, const std::vector<float>& y,
                                           std::span<double> losses, ThreadPool& pool) {
   const std::size_t size = batch.actions.size();
+  const bool conservative = is_offline(config_.algorithm) && config_.cql.alpha > 0;
   std::vector<Pass> passes;
   for (std::size_t i = 0; i < losses.size(); ++i) passes.push_back({&population_.network(first + i), &workspaces_[i]});
   forward(passes, pool);
@@ -138,7 +139,7 @@ std::vector<Pass> DqnAgent::differentiate(std::size_t first, const Batch& batch,
       const float error = workspace.output(b, action) - y[b];
       losses[i] += static_cast<double>(error) * static_cast<double>(error);
       const float slope = 2.0F * error / static_cast<float>(size);
-      if (is_offline(config_.algorithm) && config_.cql.alpha > 0) {
+      if (conservative) {
         losses[i] += add_penalty(workspace, b, action, slope, size);
       } else {
         workspace.set_output_gradient(b, action, slope);

@@ -228,13 +228,10 @@ TargetUpdate SacAgent::update_target(std::int64_t step) {
   return update;
 }
 
-// PolyPruneSAC. One event lies at or after the schedule's end, so that it arrives.
+// PolyPruneSAC.
 void SacAgent::prune_by_schedule(std::int64_t step) {
+  if (!critics_.method().changes_at(step)) return;
   const SparsityConfig& schedule = config_.sparsity;
-  if (schedule.method != "polynomial" || step < schedule.start || step >= schedule.end + schedule.period ||
-      step % schedule.period != 0) {
-    return;
-  }
   const double sparsity = polynomial_sparsity(step, schedule.start, schedule.end, schedule.final);
   critics_.prune(sparsity);
   prune_actor(sparsity, step);
@@ -246,7 +243,7 @@ void SacAgent::prune_actor(double critic_sparsity, std::int64_t step) {
   const double sparsity = config_.sac.actor_pruning == "follow"
                               ? critic_sparsity
                               : polynomial_sparsity(step, schedule.start, schedule.end, schedule.final);
-  copy_pruned(actor_, sparsity, parse_distribution(schedule.distribution), actor_);
+  copy_pruned(actor_, sparsity, critics_.method().distribution(), actor_);
 }
 
 void SacAgent::save(ArchiveWriter& archive) const {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/random.h"
+#include "engine/kernels/cases.h"
 #include "engine/passes.h"
 
 namespace eaudeqn {
@@ -37,16 +38,10 @@ struct Trained {
   std::vector<float> outputs, input_gradients, weights;
 };
 Trained train(bool convolution, LayerForm form) {
-  NetworkSpec spec;
-  spec.architecture.input = convolution ? std::vector<std::size_t>{5, 9, 7} : std::vector<std::size_t>{90, 1, 1};
-  const TensorShape in = convolution ? TensorShape{5, 9, 7} : TensorShape{90, 1, 1};
-  const TensorShape out = convolution ? TensorShape{6, 5, 4} : TensorShape{13, 1, 1};
-  spec.tensors = {in, in, out};
-  const std::size_t kernel = convolution ? 3 : 1;
-  spec.layers.push_back({"layer", out.channels, in.channels, kernel, kernel, convolution});
-  spec.operations = {{OperationKind::relu, 0, 1, 0, 1, false, -1},
-                     {convolution ? OperationKind::convolution : OperationKind::dense, 1, 2, 0,
-                      convolution ? std::size_t{2} : std::size_t{1}, false, -1}};
+  constexpr std::size_t kBatch = 19;
+  const NetworkSpec spec = one_layer(
+      convolution ? LayerCase{5, 9, 7, 6, 3, 2, kBatch, 0.5} : LayerCase{90, 1, 1, 13, 1, 1, kBatch, 0.5}, true);
+  const TensorShape &in = spec.tensors[1], &out = spec.tensors[2];
   const auto plan = std::make_shared<NetworkPlan>(spec);
   Network network(plan, true);
   RandomStream stream(4, "form_cost_test");
@@ -57,7 +52,6 @@ Trained train(bool convolution, LayerForm form) {
   }
   network.set_layer(0, layer, form);
   EXPECT_EQ(network.layers()[0].compact, form == LayerForm::compact);
-  constexpr std::size_t kBatch = 19;
   std::vector<float> inputs(kBatch * in.elements());
   for (float& value : inputs) value = static_cast<float>(stream.uniform(-1, 1));
   ThreadPool pool(2);

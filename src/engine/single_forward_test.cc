@@ -18,24 +18,6 @@
 namespace eaudeqn {
 namespace {
 
-// One layer behind a ReLU, so that half of its inputs are zero.
-NetworkSpec one_layer(const LayerCase& c, bool behind_relu) {
-  NetworkSpec spec;
-  const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
-  spec.architecture.input = {c.in, c.height, c.width};
-  spec.tensors.push_back({c.in, c.height, c.width});
-  if (behind_relu) {
-    spec.tensors.push_back({c.in, c.height, c.width});
-    spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
-  }
-  spec.tensors.push_back(
-      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
-  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
-  spec.operations.push_back({convolution ? OperationKind::convolution : OperationKind::dense, behind_relu ? 1U : 0U,
-                             behind_relu ? 2U : 1U, 0, c.stride, false, -1});
-  return spec;
-}
-
 void prune_randomly(Network& network, double density, RandomStream& stream) {
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
     LayerWeights weights = network.layer_weights(l);
@@ -202,8 +184,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, SingleNetworks,
 
 TEST(SingleForward, EveryByteIsScaled) {
   for (const std::size_t stride : {1, 2, 4}) {  // each has a loader of its own
-    NetworkSpec spec = one_layer({1, 16, 16, 1, 1, stride, 1, 1.0}, false);
-    spec.architecture.byte_input = true;
+    const NetworkSpec spec = one_layer({1, 16, 16, 1, 1, stride, 1, 1.0}, false, true);
     const auto plan = std::make_shared<const NetworkPlan>(spec);
     const auto geometry = std::make_shared<const SingleGeometry>(plan);
     Network network(plan, false);

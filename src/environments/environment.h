@@ -2,6 +2,7 @@
 // clipping rewards the agent's. Implementations: atari (ALE), classic (built in), mujoco (libmujoco).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <memory>
@@ -30,6 +31,8 @@ struct EnvironmentSpec {
   std::size_t actions() const { return action_names.size(); }  // 0 where actions are continuous
   bool continuous() const { return !action_low.empty(); }
   std::size_t action_dimensions() const { return action_low.size(); }
+  double learning_reward(double reward) const { return clip_rewards ? std::clamp(reward, -1.0, 1.0) : reward; }
+  std::string npy_type() const { return frame_type == ElementType::uint8 ? "u1" : "f4"; }  // of a frame's elements
   std::size_t frame_elements() const;
   std::size_t frame_bytes() const { return frame_elements() * element_size(frame_type); }
 };

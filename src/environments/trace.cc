@@ -52,7 +52,7 @@ class Observations {
 
   std::string element_type() const {
     if (!environment_.frame64().empty()) return "f8";
-    return environment_.spec().frame_type == ElementType::uint8 ? "u1" : "f4";
+    return environment_.spec().npy_type();
   }
 
   void add(bool first) {

@@ -38,9 +38,8 @@ class DqnLearner : public Learner {
   StepResult step(Environment& environment, std::int64_t step) override {
     const int action = agent_.act(stack_.planes(), step);
     const StepResult result = environment.step(action);
-    const bool clip = environment.spec().clip_rewards;
-    replay_.add(action, static_cast<float>(clip ? std::clamp(result.reward, -1.0, 1.0) : result.reward),
-                result.terminal, result.truncated, environment.frame());
+    replay_.add(action, static_cast<float>(environment.spec().learning_reward(result.reward)), result.terminal,
+                result.truncated, environment.frame());
     stack_.push(environment.frame());
     return result;
   }

@@ -16,7 +16,7 @@ DatasetSpec dataset_spec(const Config& config, const EnvironmentSpec& environmen
   }
   DatasetSpec spec;
   spec.directory = config.dataset.path;
-  spec.frame_type = environment.frame_type == ElementType::uint8 ? "u1" : "f4";
+  spec.frame_type = environment.npy_type();
   spec.frame_shape = environment.frame_shape;
   spec.stack = environment.stack;
   spec.actions = environment.actions();

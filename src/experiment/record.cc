@@ -20,7 +20,7 @@ DatasetWriterSpec writer_spec(const RecordRequest& request, const EnvironmentSpe
   }
   DatasetWriterSpec spec;
   spec.directory = request.output;
-  spec.frame_type = environment.frame_type == ElementType::uint8 ? "u1" : "f4";
+  spec.frame_type = environment.npy_type();
   spec.frame_shape = environment.frame_shape;
   spec.stack = environment.stack;
   spec.entries = request.steps;
@@ -61,9 +61,8 @@ RecordProgress record_dataset(const Network* network, const RecordRequest& reque
           random ? static_cast<int>(exploration.below(spec.actions())) : actor->act(*weights, stack.planes());
       const std::vector<std::byte> frame(environment->frame().begin(), environment->frame().end());
       const StepResult result = environment->step(action);
-      const double reward = spec.clip_rewards ? std::clamp(result.reward, -1.0, 1.0) : result.reward;
       over = result.terminal || result.truncated;
-      writer.add(frame, action, static_cast<float>(reward), over);
+      writer.add(frame, action, static_cast<float>(spec.learning_reward(result.reward)), over);
       stack.push(environment->frame());
       episode_return += result.reward;
       state.written = writer.written();

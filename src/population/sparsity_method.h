@@ -2,13 +2,16 @@
 // sparsity/ to whole networks; knows no environment, no loss and no population, so value networks, critics and actors
 // use the same code.
 //
-//   method      a new network   after a gradient step, every `period`       at a target update
-//   dense       dense           -                                           -
-//   eaude       dense           -                                           others: copies of the selected,
-//   next_sparsity distill     dense           -                                           all: copies of the selected,
-//   polynomial polynomial  dense           magnitude, polynomial_sparsity              - static      random          -
-//   - set         random          drop the smallest, grow at random           - rigl        random          drop the
-//   smallest, grow largest gradients   -
+// clang-format off
+//   method      a new network  after a gradient step, every `period`        at a target update
+//   dense       dense          -                                            -
+//   eaude       dense          -                                            others: copies of the selected, next_sparsity
+//   distill     dense          -                                            all: copies of the selected, polynomial
+//   polynomial  dense          magnitude, polynomial_sparsity               -
+//   static      random         -                                            -
+//   set         random         drop the smallest, grow at random            -
+//   rigl        random         drop the smallest, grow largest gradients    -
+// clang-format on
 #pragma once
 
 #include <cstdint>

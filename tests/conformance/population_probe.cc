@@ -19,9 +19,9 @@
 
 #include "agents/dqn.h"
 #include "core/files.h"
-#include "core/npy.h"
 #include "core/random.h"
 #include "eaudeqn/error.h"
+#include "probe_writer.h"
 
 namespace eaudeqn {
 namespace {
@@ -65,31 +65,10 @@ Config probe_config(const Arguments& arguments) {
   return config;
 }
 
-class Writer {
+class Writer : public ProbeWriter {
  public:
-  explicit Writer(const std::filesystem::path& directory) : directory_(directory) {
-    std::filesystem::create_directories(directory);
-  }
+  using ProbeWriter::ProbeWriter;
 
-  template <typename T>
-  void array(const std::string& name, const std::string& type, const std::vector<std::size_t>& shape,
-             const std::vector<T>& values) const {
-    write_npy(directory_ / (name + ".npy"), type, shape, std::as_bytes(std::span(values)));
-  }
-  void network(const std::string& prefix, const Network& network) const {
-    for (std::size_t l = 0; l < network.layers().size(); ++l) {
-      const LayerSpec& layer = network.spec().layers[l];
-      const LayerWeights weights = network.layer_weights(l);
-      array(prefix + "." + layer.name + ".weight", "f4", layer.shape(), weights.weights);
-      array(prefix + "." + layer.name + ".bias", "f4", {layer.out}, weights.bias);
-    }
-  }
-  void masks(std::size_t k, const Network& network) const {
-    for (std::size_t l = 0; l < network.layers().size(); ++l) {
-      const LayerSpec& layer = network.spec().layers[l];
-      array("mask." + std::to_string(k) + "." + layer.name, "u1", layer.shape(), network.layer_weights(l).mask);
-    }
-  }
   void config(const Config& config, const NetworkSpec& spec) const {
     nlohmann::ordered_json json;
     json["kind"] = config.network.kind;
@@ -128,8 +107,6 @@ class Writer {
     }
     array(name, "u1", {kBatch, kSide, kSide, kStack}, interleaved);
   }
-
-  std::filesystem::path directory_;
 };
 
 // Each layer at its own random distance from `sparsity`. What stays is scaled up as if it had been initialised sparse,
@@ -302,7 +279,7 @@ void probe(const Arguments& arguments) {
   writer.network("target", population.target());
   for (std::size_t k = 0; k < kNetworks; ++k) {
     mask_randomly(population.network(k), kSparsities[k], masks);
-    writer.masks(k, population.network(k));
+    writer.masks(std::to_string(k), population.network(k));
     writer.network("initial." + std::to_string(k), population.network(k));
   }
   ThreadPool pool(2);

@@ -10,6 +10,14 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 
+
+def probe_program(name: str) -> Path:
+    """A probe of tests/conformance, which lies beside the program."""
+    program = Path(os.environ.get("EAUDEQN_BUILD") or ROOT / "build" / "release") / name
+    assert program.is_file(), f"no probe at {program}: build it, or set EAUDEQN_BUILD to the build directory"
+    return program
+
+
 # A population of five small networks on CartPole. A second or two on one core: long enough to be stopped in the middle,
 # short enough to be run often. Several checkpoints and target updates, so that every part of the state matters.
 CARTPOLE = [

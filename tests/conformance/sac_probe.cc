@@ -15,8 +15,8 @@
 
 #include "agents/sac.h"
 #include "core/files.h"
-#include "core/npy.h"
 #include "eaudeqn/error.h"
+#include "probe_writer.h"
 
 namespace eaudeqn {
 namespace {
@@ -43,38 +43,19 @@ Config probe_config(std::int64_t seed) {
   return config;
 }
 
-class Writer {
+class Writer : public ProbeWriter {
  public:
-  explicit Writer(const std::filesystem::path& directory) : directory_(directory) {
-    std::filesystem::create_directories(directory);
-  }
-
-  template <typename T>
-  void array(const std::string& name, const std::string& type, const std::vector<std::size_t>& shape,
-             const std::vector<T>& values) const {
-    write_npy(directory_ / (name + ".npy"), type, shape, std::as_bytes(std::span(values)));
-  }
-
-  void network(const std::string& when, const std::string& name, const Network& network) const {
-    for (std::size_t l = 0; l < network.layers().size(); ++l) {
-      const LayerSpec& layer = network.spec().layers[l];
-      const LayerWeights weights = network.layer_weights(l);
-      const std::string of_layer = name + "." + layer.name;
-      array(when + "." + of_layer + ".weight", "f4", layer.shape(), weights.weights);
-      array(when + "." + of_layer + ".bias", "f4", {layer.out}, weights.bias);
-      if (when == "initial") array("mask." + of_layer, "u1", layer.shape(), weights.mask);
-    }
-  }
+  using ProbeWriter::ProbeWriter;
 
   void agent(const std::string& when, SacAgent& agent) const {
     for (std::size_t twin = 0; twin < kTwins; ++twin) {
       const std::string part = "." + std::to_string(twin);
       for (std::size_t k = 0; k < kCritics; ++k) {
-        network(when, "critic." + std::to_string(k) + part, agent.critics().network(k, twin));
+        state(when, "critic." + std::to_string(k) + part, agent.critics().network(k, twin));
       }
-      network(when, "target" + part, agent.critics().target(twin));
+      state(when, "target" + part, agent.critics().target(twin));
     }
-    network(when, "actor", agent.actor());
+    state(when, "actor", agent.actor());
   }
 
   void batch(std::size_t update, const VectorBatch& batch) const {
@@ -103,7 +84,10 @@ class Writer {
   }
 
  private:
-  std::filesystem::path directory_;
+  void state(const std::string& when, const std::string& name, const Network& of) const {
+    network(when + "." + name, of);
+    if (when == "initial") masks(name, of);
+  }
 };
 
 // Biases are not zero, so that a forgotten one shows.

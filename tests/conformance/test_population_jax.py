@@ -27,7 +27,7 @@ import numpy as np
 import optax
 import pytest
 from peers import flax_network, flax_parameters, network_input
-from program import ROOT
+from program import probe_program
 
 TOLERANCE = 1e-4
 LOSS_TOLERANCE = 1e-5
@@ -37,13 +37,6 @@ ALL = [0, 1, 2, 3, 4]
 COMPARED = {"mlp": (ALL, ALL), "nature": (ALL, [4]), "impala": ([3], [])}
 if os.environ.get("EAUDEQN_ALL_NETWORKS"):
     COMPARED = {kind: (ALL, ALL) for kind in COMPARED}
-
-
-def probe_program() -> Path:
-    build = Path(os.environ.get("EAUDEQN_BUILD") or ROOT / "build" / "release")
-    program = build / "population_probe"
-    assert program.is_file(), f"no probe at {program}: build it, or set EAUDEQN_BUILD to the build directory"
-    return program
 
 
 class Probe:
@@ -139,7 +132,7 @@ def tensors(tree) -> dict:
 @pytest.fixture(scope="module", params=COMPARED)
 def probe(request, tmp_path_factory):
     directory = tmp_path_factory.mktemp(request.param)
-    subprocess.run([probe_program(), directory, "--network", request.param, "--seed", "11"], check=True, timeout=300)
+    subprocess.run([probe_program("population_probe"), directory, "--network", request.param, "--seed", "11"], check=True, timeout=300)
     return Probe(directory)
 
 
@@ -225,7 +218,7 @@ def test_inactive_weights_stay_exactly_zero_and_active_ones_move(probe):
 
 def test_a_wrong_adam_epsilon_would_be_seen(tmp_path):
     """A negative control: Adam's epsilon inside the root or ten times as large is a common mistake."""
-    subprocess.run([probe_program(), tmp_path, "--network", "mlp", "--seed", "11"], check=True, timeout=300)
+    subprocess.run([probe_program("population_probe"), tmp_path, "--network", "mlp", "--seed", "11"], check=True, timeout=300)
     wrong = Probe(tmp_path)
     wrong.config["adam_epsilon"] *= 10
     theirs = tensors(Peer(wrong, np.float64, [0]).networks[0])

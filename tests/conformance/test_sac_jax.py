@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from program import ROOT
+from program import probe_program
 
 jax.config.update("jax_enable_x64", True)
 
@@ -30,13 +30,6 @@ SEED = 11
 TOLERANCE = 1e-5
 LAYERS = ("dense1", "dense2", "dense3")
 TWINS = (0, 1)
-
-
-def probe_program() -> Path:
-    build = Path(os.environ.get("EAUDEQN_BUILD") or ROOT / "build" / "release")
-    program = build / "sac_probe"
-    assert program.is_file(), f"no probe at {program}: build it, or set EAUDEQN_BUILD to the build directory"
-    return program
 
 
 class Probe:
@@ -198,7 +191,7 @@ class Peer:
 @pytest.fixture(scope="module")
 def probe(tmp_path_factory):
     directory = tmp_path_factory.mktemp("sac")
-    subprocess.run([probe_program(), directory, "--seed", str(SEED)], check=True, timeout=60)
+    subprocess.run([probe_program("sac_probe"), directory, "--seed", str(SEED)], check=True, timeout=60)
     return Probe(directory)
 
 

@@ -21,22 +21,10 @@ const std::vector<LayerCase> kCases = {
     {4, 84, 84, 32, 8, 4, 32, 0.05}, {4, 84, 84, 16, 3, 1, 18, 0.2},
 };
 
-NetworkSpec one_layer(const LayerCase& c) {
-  NetworkSpec spec;
-  spec.architecture.input = {c.in, c.height, c.width};
-  spec.architecture.byte_input = true;
-  spec.tensors.push_back({c.in, c.height, c.width});
-  spec.tensors.push_back(
-      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
-  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, true});
-  spec.operations.push_back({OperationKind::convolution, 0, 1, 0, c.stride, false, -1});
-  return spec;
-}
-
 class ByteInput : public testing::TestWithParam<LayerCase> {
  protected:
   ByteInput()
-      : plan_(std::make_shared<NetworkPlan>(one_layer(c_))),
+      : plan_(std::make_shared<NetworkPlan>(one_layer(c_, false, true))),
         network_(plan_, true),
         workspace_(plan_, c_.batch, true),
         input_(plan_, c_.batch) {

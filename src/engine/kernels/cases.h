@@ -1,9 +1,11 @@
 // The one table of layer shapes that drives forward agreement, gradients (kernels_test.cc) and timing
-// (bench/kernels_bench.cc).
+// (bench/), and the network that each case stands for.
 #pragma once
 
 #include <cstddef>
 #include <vector>
+
+#include "engine/network_spec.h"
 
 namespace eaudeqn {
 
@@ -55,6 +57,26 @@ inline const std::vector<LayerCase>& layer_cases() {
       {7744, 1, 1, 512, 1, 1, 32, 0.01, true},
   };
   return kCases;
+}
+
+// A network of this layer alone, of images of bytes or of floats. With `behind_relu` the layer's input is not the
+// network's, so that its gradient is computed too: tensor 0 -> ReLU -> 1 -> layer -> 2.
+inline NetworkSpec one_layer(const LayerCase& c, bool behind_relu, bool bytes = false) {
+  NetworkSpec spec;
+  spec.architecture.byte_input = bytes;
+  const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
+  spec.architecture.input = {c.in, c.height, c.width};
+  spec.tensors.push_back({c.in, c.height, c.width});
+  if (behind_relu) {
+    spec.tensors.push_back({c.in, c.height, c.width});
+    spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
+  }
+  spec.tensors.push_back(
+      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
+  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
+  spec.operations.push_back({convolution ? OperationKind::convolution : OperationKind::dense, behind_relu ? 1U : 0U,
+                             behind_relu ? 2U : 1U, 0, c.stride, false, -1});
+  return spec;
 }
 
 }  // namespace eaudeqn

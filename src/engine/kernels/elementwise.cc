@@ -259,8 +259,12 @@ void arrange_byte_row(const TensorLayout& layout, std::span<const std::byte> obs
   HWY_DYNAMIC_DISPATCH(arrange_byte_row_target)(layout, observations.data(), batch, channel, row, tensor);
 }
 
-void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
-                   std::size_t channel, std::size_t row, float* tensor) {
+namespace {
+
+// value_at(i): element i of the observations.
+template <typename ValueAt>
+void load_row(const TensorLayout& layout, std::size_t batch, std::size_t channel, std::size_t row, float* tensor,
+              const ValueAt& value_at) {
   const std::size_t plane = layout.height * layout.width;
   for (std::size_t b = 0; b < layout.blocks; ++b) {
     float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, 0);
@@ -268,30 +272,27 @@ void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observ
       const std::size_t sample = b * layout.lanes + lane;
       const std::size_t at = (sample * layout.channels + channel) * plane + row * layout.width;
       for (std::size_t x = 0; x < layout.width; ++x) {
-        to[x * layout.lanes + lane] =
-            sample < batch ? static_cast<float>(std::to_integer<int>(observations[at + x])) / 255.0F : 0.0F;
+        to[x * layout.lanes + lane] = sample < batch ? value_at(at + x) : 0.0F;
       }
     }
   }
 }
 
+}  // namespace
+
+void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
+                   std::size_t channel, std::size_t row, float* tensor) {
+  load_row(layout, batch, channel, row, tensor,
+           [&](std::size_t i) { return static_cast<float>(std::to_integer<int>(observations[i])) / 255.0F; });
+}
+
 void load_float_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
                     std::size_t channel, std::size_t row, float* tensor) {
-  const std::size_t plane = layout.height * layout.width;
-  for (std::size_t b = 0; b < layout.blocks; ++b) {
-    float* to = tensor + b * layout.block_pitch() + layout.offset(channel, row, 0);
-    for (std::size_t lane = 0; lane < layout.lanes; ++lane) {
-      const std::size_t sample = b * layout.lanes + lane;
-      for (std::size_t x = 0; x < layout.width; ++x) {
-        float value = 0;
-        if (sample < batch) {
-          const std::size_t at = (sample * layout.channels + channel) * plane + row * layout.width + x;
-          std::memcpy(&value, observations.data() + at * sizeof(float), sizeof(float));
-        }
-        to[x * layout.lanes + lane] = value;
-      }
-    }
-  }
+  load_row(layout, batch, channel, row, tensor, [&](std::size_t i) {
+    float value = 0;
+    std::memcpy(&value, observations.data() + i * sizeof(float), sizeof(float));
+    return value;
+  });
 }
 
 }  // namespace eaudeqn

@@ -13,27 +13,11 @@
 namespace eaudeqn {
 namespace {
 
-// One layer behind a ReLU, so that its input gradient is computed too: tensor 0 -> ReLU -> 1 -> layer -> 2.
-NetworkSpec one_layer(const LayerCase& c) {
-  NetworkSpec spec;
-  const bool convolution = c.height > 1 || c.width > 1 || c.kernel > 1;
-  spec.architecture.input = {c.in, c.height, c.width};
-  spec.tensors.push_back({c.in, c.height, c.width});
-  spec.tensors.push_back({c.in, c.height, c.width});
-  spec.tensors.push_back(
-      {c.out, same_padding(c.height, c.kernel, c.stride).outputs, same_padding(c.width, c.kernel, c.stride).outputs});
-  spec.layers.push_back({"layer", c.out, c.in, c.kernel, c.kernel, convolution});
-  spec.operations.push_back({OperationKind::relu, 0, 1, 0, 1, false, -1});
-  spec.operations.push_back(
-      {convolution ? OperationKind::convolution : OperationKind::dense, 1, 2, 0, c.stride, false, -1});
-  return spec;
-}
-
 class LayerCases : public testing::TestWithParam<LayerCase> {
  protected:
   LayerCases()
       : c_(shortened(GetParam())),
-        spec_(one_layer(c_)),
+        spec_(one_layer(c_, true)),
         plan_(std::make_shared<NetworkPlan>(spec_)),
         network_(plan_, true),
         workspace_(plan_, c_.batch, true),

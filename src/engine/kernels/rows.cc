@@ -10,6 +10,7 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "engine/kernels/input_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -124,16 +125,6 @@ HWY_INLINE Distance step_of(const PixelRow& row) {
   return kStep != 0 ? kStep : row.input_step;
 }
 
-// Inputs that are floats, and inputs that are bytes.
-HWY_INLINE const float* input_of(const PixelRow& row, const float*) { return row.input; }
-HWY_INLINE const std::uint8_t* input_of(const PixelRow& row, const std::uint8_t*) { return row.bytes; }
-HWY_INLINE Vector load_input(const float* at) { return hn::Load(Tag(), at); }
-HWY_INLINE Vector load_input(const std::uint8_t* at) {
-  const hn::Rebind<std::uint8_t, Tag> d8;
-  const hn::Rebind<std::int32_t, Tag> d32;
-  return hn::ConvertTo(Tag(), hn::PromoteTo(d32, hn::LoadU(d8, at)));
-}
-
 // One weight meets kPixels pixels.
 template <typename Element, std::size_t kPixels>
 HWY_INLINE void multiply_add(float weight, const Element* HWY_RESTRICT source, Distance step,
@@ -163,8 +154,7 @@ HWY_INLINE Entries entries_of(const SparseWeights& weights, std::size_t row) {
 // kPixels pixels of every row: the inputs under the tile stay in the first-level cache while the rows pass over them.
 template <typename Element, Distance kStep, std::size_t kPixels>
 void sparse_tile(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
-  const Element* HWY_RESTRICT input =
-      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * row.input_step;
+  const Element* HWY_RESTRICT input = input_of<Element>(row) + static_cast<Distance>(pixel) * row.input_step;
   const Distance step = step_of<kStep>(row);
   for (std::size_t r = 0; r < rows.rows; ++r) {
     const Entries entries = entries_of(weights, r);
@@ -181,8 +171,7 @@ void sparse_tile(const SparseWeights& weights, const PixelRow& row, const Output
 // One or two pixels leave most accumulators free and the multiply-adds waiting for each other: two rows go together.
 template <typename Element, Distance kStep, std::size_t kPixels>
 void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
-  const Element* HWY_RESTRICT input =
-      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * row.input_step;
+  const Element* HWY_RESTRICT input = input_of<Element>(row) + static_cast<Distance>(pixel) * row.input_step;
   const Distance step = step_of<kStep>(row);
   const auto source = [&](const Entries& entries, std::size_t i) {
     return whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
@@ -267,8 +256,7 @@ HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, con
     sources[r] = weights.weights + static_cast<Distance>(first_row + r) * weights.pitch;
     start_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
   }
-  const Element* HWY_RESTRICT input =
-      input_of(row, static_cast<const Element*>(nullptr)) + static_cast<Distance>(pixel) * step;
+  const Element* HWY_RESTRICT input = input_of<Element>(row) + static_cast<Distance>(pixel) * step;
   Distance at = 0;
   for (std::size_t i = 0; i < weights.count; ++i, at += weights.step) {
     const Element* HWY_RESTRICT source =

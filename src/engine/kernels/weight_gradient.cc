@@ -9,6 +9,7 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "engine/kernels/input_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -70,16 +71,6 @@ HWY_INLINE void reduce_eight(const Vector8* eights, float* HWY_RESTRICT out) {
   hn::StoreU(hn::Add(hn::ConcatEven(d8, twos[1], twos[0]), hn::ConcatOdd(d8, twos[1], twos[0])), d8, out);
 }
 #endif
-
-// Inputs that are floats, and inputs that are bytes.
-HWY_INLINE const float* input_of(const GradientPlanes& planes, const float*) { return planes.input; }
-HWY_INLINE const std::uint8_t* input_of(const GradientPlanes& planes, const std::uint8_t*) { return planes.bytes; }
-HWY_INLINE Vector load_input(const float* at) { return hn::Load(Tag(), at); }
-HWY_INLINE Vector load_input(const std::uint8_t* at) {
-  const hn::Rebind<std::uint8_t, Tag> d8;
-  const hn::Rebind<std::int32_t, Tag> d32;
-  return hn::ConvertTo(Tag(), hn::PromoteTo(d32, hn::LoadU(d8, at)));
-}
 
 // A tile of kPixels output-gradient pixels in registers meets every weight of one channel. kStep: the input step where
 // it is that of stride 1, 2 or 4 (a constant costs no instruction), else 0.
@@ -266,8 +257,7 @@ void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t c
   }
   for (std::size_t b = 0; b < planes.blocks; ++b) {
     for (std::size_t y = 0; y < planes.height; ++y) {
-      const Element* input = input_of(planes, static_cast<const Element*>(nullptr)) +
-                             static_cast<Distance>(b) * planes.input_block_pitch +
+      const Element* input = input_of<Element>(planes) + static_cast<Distance>(b) * planes.input_block_pitch +
                              static_cast<Distance>(y) * planes.input_row_pitch;
       const float* row = planes.output_gradient + static_cast<Distance>(b) * planes.gradient_block_pitch +
                          static_cast<Distance>(y) * planes.gradient_row_pitch;
@@ -415,8 +405,7 @@ void dense_weight_gradient_of(const GradientPlanes& planes, std::size_t channels
                                    static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
                                    static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
       PixelRows<Element> part{nullptr,
-                              input_of(planes, static_cast<const Element*>(nullptr)) +
-                                  static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
+                              input_of<Element>(planes) + static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
                                   static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch,
                               HWY_MIN(cached, planes.height - y), b == 0 && y == 0};
       std::size_t c = 0;
