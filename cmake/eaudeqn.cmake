@@ -15,6 +15,8 @@ function(eaudeqn_library folder)
   if(EAUDEQN_TESTS AND ARG_TESTS)
     add_executable(${folder}_test ${ARG_TESTS})
     target_link_libraries(${folder}_test PRIVATE ${target} eaudeqn_options GTest::gtest_main GTest::gmock)
+    # Half of the time that a test takes to compile is these headers'.
+    target_precompile_headers(${folder}_test PRIVATE <gmock/gmock.h> <gtest/gtest.h> <filesystem> <functional>)
     gtest_discover_tests(${folder}_test DISCOVERY_TIMEOUT 60)
   endif()
 endfunction()
