@@ -17,6 +17,7 @@
 #include "experiment/progress.h"
 #include "experiment/signals.h"
 #include "experiment/sweep_local.h"
+#include "experiment/sweep_slurm.h"
 #include "experiment/sweep_table.h"
 
 namespace eaudeqn {
@@ -80,10 +81,23 @@ void print_result(const Sweep& sweep, const std::filesystem::path& directory, co
 }
 
 int show_status(const Sweep& sweep, const std::filesystem::path& directory, bool json) {
-  const std::vector<RunStatus> statuses = read_statuses(sweep, directory);
+  std::vector<RunStatus> statuses = read_statuses(sweep, directory);
+  add_queue_states(sweep, directory, statuses);
   const auto running = std::count_if(statuses.begin(), statuses.end(),
                                      [](const RunStatus& status) { return status.phase == RunPhase::running; });
   print_result(sweep, directory, statuses, static_cast<std::size_t>(running), json);
+  return 0;
+}
+
+int submit(const Sweep& sweep, const std::filesystem::path& directory, bool json) {
+  prepare_sweep(sweep, directory);
+  const std::vector<SlurmArray> arrays = submit_to_slurm(sweep, directory, this_program());
+  for (const SlurmArray& array : arrays) {
+    fmt::print(stderr, "submitted job {}: {} run{}\n", array.job, array.runs, array.runs == 1 ? "" : "s");
+  }
+  if (arrays.empty()) fmt::print(stderr, "nothing to submit: every run is finished, running or queued\n");
+  if (json) return show_status(sweep, directory, json);
+  fmt::print(stderr, "look at it with: eaudeqn sweep '{}' --status\n", directory.string());
   return 0;
 }
 
@@ -92,6 +106,7 @@ int run_sweep(const Arguments& arguments) {
   const Sweep sweep = parse_sweep(text_of(file), file.string());
   const std::filesystem::path directory = sweep_directory(arguments);
   if (arguments.status) return show_status(sweep, directory, arguments.json);
+  if (arguments.slurm) return submit(sweep, directory, arguments.json);
   if (arguments.local == 0) {
     throw Error::usage(
         fmt::format("{}: {} runs; say how: --local 2 runs two at a time on this machine, --slurm submits "

@@ -333,19 +333,43 @@ std::vector<std::string> lines_of(const toml::table& table, const char* name, co
   return lines;
 }
 
+// Slurm's forms of a time limit: minutes, minutes:seconds, hours:minutes:seconds, days-hours[:minutes[:seconds]].
+std::int64_t seconds_of(const std::string& time) {
+  const std::size_t dash = time.find('-');
+  std::istringstream stream(dash == std::string::npos ? time : time.substr(dash + 1));
+  std::vector<std::int64_t> parts;
+  for (std::string part; std::getline(stream, part, ':');) parts.push_back(std::stoll(part));
+  if (dash != std::string::npos) {
+    parts.resize(3);
+    return ((std::stoll(time.substr(0, dash)) * 24 + parts[0]) * 60 + parts[1]) * 60 + parts[2];
+  }
+  if (parts.size() == 1) return parts[0] * 60;
+  return parts.size() == 2 ? parts[0] * 60 + parts[1] : (parts[0] * 60 + parts[1]) * 60 + parts[2];
+}
+
+void check_time(const SlurmSettings& slurm, const std::string& origin) {
+  constexpr std::int64_t kSlack = 60;  // Slurm may send the signal that much earlier
+  if (slurm.time.empty() || seconds_of(slurm.time) > slurm.signal_seconds + kSlack) return;
+  throw Error::usage(
+      fmt::format("{}: slurm.time = \"{}\" leaves no time to train before the signal to save, "
+                  "signal_seconds = {} and up to {} before its end; give more time",
+                  origin, slurm.time, slurm.signal_seconds, kSlack));
+}
+
 SlurmSettings read_slurm(const toml::node& node, const std::string& origin) {
   const toml::table& table = section_of(node, "slurm", origin);
   check_keys(table, "slurm.", {"partition", "time", "memory", "cpus", "throttle", "signal_seconds", "options", "setup"},
              origin);
   SlurmSettings slurm;
   slurm.partition = text_of(table, "partition", "[A-Za-z0-9_.,-]+", "cpu", origin);
-  slurm.time = text_of(table, "time", "[0-9]+(-[0-9]+)?(:[0-9]+){0,2}", "12:00:00", origin);
+  slurm.time = text_of(table, "time", "[0-9]{1,6}(-[0-9]{1,6})?(:[0-9]{1,6}){0,2}", "12:00:00", origin);
   slurm.memory = text_of(table, "memory", "[0-9]+[KMGT]?", "4G", origin);
   slurm.cpus = integer_of(table, "cpus", 1, slurm.cpus, origin);
   slurm.throttle = integer_of(table, "throttle", 0, slurm.throttle, origin);
   slurm.signal_seconds = integer_of(table, "signal_seconds", 1, slurm.signal_seconds, origin);
   slurm.options = lines_of(table, "options", R"(["--constraint=avx512"])", origin);
   slurm.setup = lines_of(table, "setup", R"(["module load gcc"])", origin);
+  check_time(slurm, origin);
   for (const std::string& option : slurm.options) {
     if (option.starts_with("--")) continue;
     throw Error::usage(
