@@ -27,7 +27,7 @@ SETTINGS = """
 "sparsity.max_speed" = 0.1
 "evaluation.period" = 0
 "evaluation.episodes" = 2
-"checkpoint.period" = 500
+"checkpoint.period" = 1000
 """
 
 
@@ -74,7 +74,7 @@ def run_directories(directory):
 def reference(tmp_path_factory):
     """A finished sweep of two long runs, to compare interrupted ones with."""
     folder = tmp_path_factory.mktemp("reference")
-    file = write_sweep(folder / "long.toml", steps=12_000)
+    file = write_sweep(folder / "long.toml", steps=80_000)
     eaudeqn("sweep", file, "--local", 2, "--output", folder / "out")
     return file, folder / "out"
 
@@ -149,7 +149,7 @@ def test_killing_the_sweep_stops_its_runs_and_loses_nothing(reference, tmp_path)
 
 
 def test_a_killed_run_is_reported_and_the_others_go_on(tmp_path):
-    file = write_sweep(tmp_path / "s.toml", steps=8000, seeds="[1, 2]")
+    file = write_sweep(tmp_path / "s.toml", steps=40_000, seeds="[1, 2]")
     out = tmp_path / "out"
     with Sweep(file, "--local", 1, "--output", out, log=tmp_path / "log") as sweep:
         first = out / "classic_CartPole-v1_eaudedqn_seed1"
@@ -190,11 +190,11 @@ def test_an_edited_sweep_does_not_touch_runs_of_other_settings(tmp_path):
     assert eaudeqn_json("sweep", file, "--local", 1, "--output", tmp_path / "out", "--json")["finished"]
 
 
-def test_two_sweeps_of_one_directory_are_refused(reference, tmp_path):
-    file, _ = reference
+def test_two_sweeps_of_one_directory_are_refused(tmp_path):
+    file = write_sweep(tmp_path / "s.toml", steps=10_000_000)
     out = tmp_path / "out"
     with Sweep(file, "--local", 1, "--output", out, log=tmp_path / "log") as sweep:
-        sweep.wait_for(lambda: any(map(last_step, run_directories(out))))
+        sweep.wait_for(lambda: run_directories(out) and last_step(run_directories(out)[0]) > 0)
         done = eaudeqn("sweep", file, "--local", 1, "--output", out, code=1)
         assert f"in use by process {sweep.process.pid}" in one_line_error(done)
         running = [run for run in eaudeqn_json("sweep", out, "--status", "--json")["runs"] if run["state"] == "running"]
