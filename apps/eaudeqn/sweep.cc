@@ -53,9 +53,8 @@ std::filesystem::path sweep_directory(const Arguments& arguments) {
 }
 
 std::filesystem::path this_program() {
-  std::error_code code;
-  std::filesystem::path program = std::filesystem::read_symlink("/proc/self/exe", code);
-  if (code) throw Error::failure("/proc/self/exe: cannot read it: " + code.message() + "; is /proc mounted?");
+  std::filesystem::path program = program_file();
+  if (program.empty()) throw Error::failure("the system does not say where this program is; is /proc mounted?");
   return program;
 }
 
