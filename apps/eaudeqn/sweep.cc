@@ -69,7 +69,9 @@ int threads_each(const Sweep& sweep, const Arguments& arguments) {
 void print_result(const Sweep& sweep, const std::filesystem::path& directory, const std::vector<RunStatus>& statuses,
                   std::size_t slots, bool json) {
   if (json) {
-    fmt::print("{}\n", sweep_json(sweep, directory, statuses).dump());
+    // Paths and what runs said may be no UTF-8.
+    const auto replace = nlohmann::ordered_json::error_handler_t::replace;
+    fmt::print("{}\n", sweep_json(sweep, directory, statuses).dump(-1, ' ', false, replace));
     return;
   }
   const bool terminal = isatty(STDOUT_FILENO) != 0;

@@ -69,8 +69,8 @@ std::int64_t read_metrics(const Path& directory, RunStatus& status) {
   std::vector<double> returns;
   for (const std::string& line : last_lines(directory / "metrics.jsonl")) {
     const Json event = Json::parse(line, nullptr, false);
-    if (!event.is_object()) continue;
-    const std::string kind = event.value("event", "");
+    if (!event.is_object() || !event.contains("event") || !event["event"].is_string()) continue;
+    const std::string kind = event["event"];
     const auto step = static_cast<std::int64_t>(number(event, "step").value_or(0));
     status.step = std::max(status.step, step);
     if (kind == "episode") {

@@ -78,7 +78,6 @@ class LocalSweep {
       look();
       nanosleep(&kPause, nullptr);
     }
-    refresh();
     table_.show({});  // the caller prints the final table
     if (stopping_ || count(RunPhase::stopped) > 0) return SweepOutcome::stopped;
     return count(RunPhase::finished) == static_cast<std::ptrdiff_t>(statuses_.size()) ? SweepOutcome::finished
@@ -87,9 +86,8 @@ class LocalSweep {
 
  private:
   struct Child {
-    pid_t process = 0;    // 0: none
-    bool tried = false;   // in this call: failed and stopped runs are not started again
-    std::string failure;  // why, as this process knows it
+    pid_t process = 0;   // 0: none
+    bool tried = false;  // in this call: failed and stopped runs are not started again
   };
 
   std::ptrdiff_t count(RunPhase phase) const {
@@ -163,7 +161,6 @@ class LocalSweep {
   }
 
   void fail(std::size_t i, const std::string& reason) {
-    children_[i].failure = reason;
     statuses_[i].phase = RunPhase::failed;
     statuses_[i].error = reason;
     if (!table_.live()) table_.print(fmt::format("failed {}: {}", sweep_.runs[i].name, reason));
@@ -209,18 +206,14 @@ class LocalSweep {
 
   std::string summary() const { return sweep_summary(sweep_, statuses_, static_cast<std::size_t>(options_.processes)); }
 
+  // Of what runs, here or elsewhere; the rest does not change by itself.
   void refresh() {
     for (std::size_t i = 0; i < statuses_.size(); ++i) {
-      if (statuses_[i].phase == RunPhase::finished) continue;
-      RunStatus status = read_status(sweep_.runs[i].config, directory(i));
-      if (children_[i].process != 0) {  // it may not hold its lock yet, or no longer
-        status.phase = RunPhase::running;
-        status.error.clear();
-      } else if (!children_[i].failure.empty()) {
-        status.phase = RunPhase::failed;
-        status.error = children_[i].failure;
-      }
-      statuses_[i] = status;
+      if (statuses_[i].phase != RunPhase::running) continue;
+      statuses_[i] = read_status(sweep_.runs[i].config, directory(i));
+      if (children_[i].process == 0) continue;
+      statuses_[i].phase = RunPhase::running;  // it may not hold its lock yet, or no longer
+      statuses_[i].error.clear();
     }
   }
 
