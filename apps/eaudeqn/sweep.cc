@@ -74,9 +74,9 @@ void print_result(const Sweep& sweep, const std::filesystem::path& directory, co
     fmt::print("{}\n", sweep_json(sweep, directory, statuses).dump(-1, ' ', false, replace));
     return;
   }
-  const bool terminal = isatty(STDOUT_FILENO) != 0;
-  const std::size_t width = terminal ? window_size(STDOUT_FILENO, {}).columns : 200;
-  for (const std::string& line : sweep_table(sweep, statuses, slots, width, std::numeric_limits<std::size_t>::max())) {
+  constexpr std::size_t kAll = std::numeric_limits<std::size_t>::max();
+  const std::size_t width = isatty(STDOUT_FILENO) != 0 ? window_size(STDOUT_FILENO, {}).columns : kAll;
+  for (const std::string& line : sweep_table(sweep, statuses, slots, width, kAll)) {
     fmt::print("{}\n", line);
   }
 }
@@ -120,15 +120,16 @@ int run_sweep(const Arguments& arguments) {
   options.program = this_program();
   options.processes = arguments.local;
   options.threads = threads_each(sweep, arguments);
-  fmt::print(stderr, "{} runs, {} at a time with {} thread{} each -> {}\n", sweep.runs.size(), options.processes,
-             options.threads, options.threads == 1 ? "" : "s", directory.string());
-  const SweepOutcome outcome = run_locally(sweep, options);
-  print_result(sweep, directory, read_statuses(sweep, directory), 0, arguments.json);
-  if (outcome == SweepOutcome::stopped) {
+  fmt::print(stderr, "{} run{}, {} at a time with {} thread{} each -> {}\n", sweep.runs.size(),
+             sweep.runs.size() == 1 ? "" : "s", options.processes, options.threads, options.threads == 1 ? "" : "s",
+             directory.string());
+  const LocalResult result = run_locally(sweep, options);
+  print_result(sweep, directory, result.statuses, 0, arguments.json);
+  if (result.outcome == SweepOutcome::stopped) {
     fmt::print(stderr, "stopped; the same command goes on from the checkpoints\n");
     return kExitStopped;
   }
-  return outcome == SweepOutcome::finished ? 0 : 1;
+  return result.outcome == SweepOutcome::finished ? 0 : 1;
 }
 
 }  // namespace

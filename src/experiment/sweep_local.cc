@@ -67,7 +67,7 @@ class LocalSweep {
     statuses_ = read_statuses(sweep_, options_.directory);
   }
 
-  SweepOutcome run() {
+  LocalResult run() {
     const auto finished = count(RunPhase::finished);
     if (finished > 0) table_.print(fmt::format("{} of {} runs are finished already", finished, statuses_.size()));
     while (true) {
@@ -79,9 +79,9 @@ class LocalSweep {
       nanosleep(&kPause, nullptr);
     }
     table_.show({});  // the caller prints the final table
-    if (stopping_ || count(RunPhase::stopped) > 0) return SweepOutcome::stopped;
-    return count(RunPhase::finished) == static_cast<std::ptrdiff_t>(statuses_.size()) ? SweepOutcome::finished
-                                                                                      : SweepOutcome::failed;
+    const bool all = count(RunPhase::finished) == static_cast<std::ptrdiff_t>(statuses_.size());
+    const bool stopped = stopping_ || count(RunPhase::stopped) > 0;
+    return {stopped ? SweepOutcome::stopped : all ? SweepOutcome::finished : SweepOutcome::failed, statuses_};
   }
 
  private:
@@ -273,6 +273,6 @@ void prepare_run(const SweepRun& run, const Path& run_directory) {
   if (!std::filesystem::exists(config_file)) write_file_atomically(config_file, to_toml(run.config));
 }
 
-SweepOutcome run_locally(const Sweep& sweep, const LocalOptions& options) { return LocalSweep(sweep, options).run(); }
+LocalResult run_locally(const Sweep& sweep, const LocalOptions& options) { return LocalSweep(sweep, options).run(); }
 
 }  // namespace eaudeqn

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <filesystem>
+#include <vector>
 
+#include "experiment/run_directory.h"
 #include "experiment/sweep.h"
 
 namespace eaudeqn {
@@ -24,11 +26,16 @@ struct LocalOptions {
 
 enum class SweepOutcome { finished, failed, stopped };
 
+struct LocalResult {
+  SweepOutcome outcome = SweepOutcome::finished;
+  std::vector<RunStatus> statuses;  // of the sweep's runs; those that could not even be begun have failed, too
+};
+
 // Starts what is not finished, goes on with what was begun, leaves alone what is finished; a run that another process
 // is at is waited for. Shows one live table on stderr, or lines where that is no terminal. A run that fails is told,
 // the others go on. After stop_requested() the processes are asked to save (SIGTERM) and waited for; if this process is
 // killed, the system asks them instead. Throws Error::failure when another sweep holds the directory. Call
 // install_stop_handlers first; no other children, no other threads.
-SweepOutcome run_locally(const Sweep& sweep, const LocalOptions& options);
+LocalResult run_locally(const Sweep& sweep, const LocalOptions& options);
 
 }  // namespace eaudeqn

@@ -5,8 +5,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <limits>
 #include <map>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "experiment/progress.h"
 
@@ -14,8 +16,6 @@ namespace eaudeqn {
 namespace {
 
 using Json = nlohmann::ordered_json;
-
-constexpr std::size_t kShortestName = 12;
 
 struct Column {
   std::string title;
@@ -50,6 +50,28 @@ std::string shortened(const std::string& name, std::size_t width) {
   return name.substr(0, front) + ".." + name.substr(name.size() - (width - 2 - front));
 }
 
+std::string after_last(const std::string& text, char separator) {
+  return text.substr(text.find_last_of(separator) + 1);
+}
+
+// The runs' names without what they all share: "eaudedqn learning_rate=0.001 seed1".
+std::vector<std::string> short_names(const Sweep& sweep) {
+  std::set<std::string> environments, algorithms;
+  for (const SweepRun& run : sweep.runs) {
+    environments.insert(run.config.environment);
+    algorithms.insert(run.algorithm);
+  }
+  std::vector<std::string> names;
+  for (const SweepRun& run : sweep.runs) {
+    std::string name;
+    if (environments.size() > 1) name += after_last(run.config.environment, '/') + " ";
+    if (algorithms.size() > 1) name += run.algorithm + " ";
+    for (const auto& [key, value] : run.grid) name += fmt::format("{}={} ", after_last(key, '.'), value);
+    names.push_back(name + fmt::format("seed{}", run.config.seed));
+  }
+  return names;
+}
+
 std::vector<Column> columns_of(const Sweep& sweep, const std::vector<RunStatus>& statuses,
                                const std::vector<std::size_t>& shown) {
   std::vector<Column> columns = {{"run", 0, {}},    {"state", 1, {}},      {"done", 2, {}},
@@ -80,15 +102,17 @@ std::size_t total_width(const std::vector<Column>& columns) {
   return total;
 }
 
-// Names give way down to kShortestName before a column goes, and further when only state is left beside them.
-void fit(std::vector<Column>& columns, std::size_t width) {
-  const auto others = [&] { return total_width(columns) - columns[0].width(); };
-  while (columns.size() > 2 && others() + std::min(columns[0].width(), kShortestName * 2) > width) {
+// When the window is narrow the names become short ones, then the last ranks go, then names are cut.
+void fit(std::vector<Column>& columns, std::size_t width, const std::vector<std::string>& short_names) {
+  const auto too_wide = [&] { return total_width(columns) > width; };
+  if (too_wide()) columns[0].cells = short_names;
+  while (columns.size() > 2 && too_wide()) {
     const auto last = std::max_element(columns.begin(), columns.end(),
                                        [](const Column& a, const Column& b) { return a.rank < b.rank; });
     columns.erase(last);
   }
-  const std::size_t room = width > others() + 1 ? width - others() : 1;
+  const std::size_t others = total_width(columns) - columns[0].width();
+  const std::size_t room = width > others + 1 ? width - others : 1;
   for (std::string& name : columns[0].cells) name = shortened(name, room);
 }
 
@@ -191,10 +215,15 @@ std::vector<std::string> sweep_table(const Sweep& sweep, const std::vector<RunSt
     shown.resize(std::min(shown.size(), height > errors.size() + frame ? height - errors.size() - frame : 0));
   }
   std::vector<Column> columns = columns_of(sweep, statuses, shown);
-  fit(columns, width);
+  std::vector<std::string> names = short_names(sweep);
+  std::vector<std::string> shown_names;
+  shown_names.reserve(shown.size());
+  for (const std::size_t i : shown) shown_names.push_back(std::move(names[i]));
+  fit(columns, width, shown_names);
   std::vector<std::string> lines = rows_of(columns, width);
   lines.push_back(sweep_summary(sweep, statuses, slots).substr(0, width));
-  for (const std::string& error : errors) lines.push_back(error.substr(0, width));
+  const bool window = height < std::numeric_limits<std::size_t>::max();
+  for (const std::string& error : errors) lines.push_back(window ? error.substr(0, width) : error);
   return lines;
 }
 

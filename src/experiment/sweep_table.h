@@ -22,9 +22,9 @@ double estimate_seconds(const Sweep& sweep, const std::vector<RunStatus>& status
 // "12 runs: 3 finished, 2 running, 7 waiting | 31 % | ETA 1 h 02 min"
 std::string sweep_summary(const Sweep& sweep, const std::vector<RunStatus>& statuses, std::size_t slots);
 
-// The table's lines, no wider than `width`: columns that find no room are left out, names are shortened in the middle.
-// With more than `height` lines only the runs that run or failed are shown, then a summary. Why runs failed follows the
-// table.
+// The table's lines, no wider than `width`: names lose what all share, and columns that find no room are left out. Why
+// runs failed follows the table. If that is more than `height` lines, only the runs that run or failed are shown, and
+// errors are cut to the width, as a window wants it; without a limit they are whole.
 std::vector<std::string> sweep_table(const Sweep& sweep, const std::vector<RunStatus>& statuses, std::size_t slots,
                                      std::size_t width, std::size_t height);
 

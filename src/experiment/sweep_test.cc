@@ -212,6 +212,13 @@ TEST(SweepTable, EveryWindowIsWideEnough) {
   EXPECT_EQ(lines[4], "  classic_CartPole-v1_dqn_seed2: disk full");
 }
 
+TEST(SweepTable, ShortNamesTellTheRunsApart) {
+  const Sweep sweep = sweep_of("[grid]\ntraining.learning_rate = [1e-3, 1e-4]\n");
+  const auto lines = sweep_table(sweep, std::vector<RunStatus>(4), 1, 60, 100);
+  EXPECT_THAT(lines[1], testing::StartsWith("learning_rate=0.001 seed1 "));
+  EXPECT_THAT(lines[4], testing::StartsWith("learning_rate=0.0001 seed2 "));
+}
+
 TEST(SweepTable, EveryWindowIsHighEnough) {
   std::string seeds = "seeds = [1";
   for (int seed = 2; seed <= 50; ++seed) seeds += ", " + std::to_string(seed);
