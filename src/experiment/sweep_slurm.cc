@@ -233,7 +233,13 @@ std::vector<SlurmArray> submit_to_slurm(const Sweep& sweep, const Path& relative
                                             left.begin() + static_cast<std::ptrdiff_t>(first + tasks));
     // A throttle holds within one array only.
     const std::string after = sweep.slurm.throttle > 0 && !arrays.empty() ? arrays.back().job : "";
-    arrays.push_back({submit(sweep, runs, directory, program, after), tasks});
+    try {
+      arrays.push_back({submit(sweep, runs, directory, program, after), tasks});
+    } catch (const Error& error) {
+      if (arrays.empty()) throw;
+      throw Error::failure(fmt::format("{}; {} runs have been submitted, the same call submits the other {}",
+                                       error.what(), first, left.size() - first));
+    }
   }
   return arrays;
 }
