@@ -13,6 +13,7 @@
 #include <cerrno>
 #include <csignal>
 #include <cstring>
+#include <ctime>
 #include <system_error>
 #include <utility>
 
@@ -175,6 +176,17 @@ void sync_directory(const Descriptor& directory, const std::filesystem::path& na
   throw system_error(name, "write the directory to the disk", errno);
 }
 
+// Tries more than once: directory_in_use holds a lock for as long as it looks. Leaves errno when it fails.
+bool lock_within_a_moment(const Descriptor& lock) {
+  constexpr int kTries = 10;
+  constexpr timespec kPause = {0, 20'000'000};
+  for (int attempt = 1;; ++attempt) {
+    if (retry([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB); }) == 0) return true;
+    if (errno != EWOULDBLOCK || attempt == kTries) return false;
+    ::nanosleep(&kPause, nullptr);
+  }
+}
+
 }  // namespace
 
 std::vector<std::byte> read_file(const std::filesystem::path& file) {
@@ -228,7 +240,7 @@ std::uint64_t checksum(std::span<const std::byte> bytes) { return XXH3_64bits(by
 DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
   const std::filesystem::path file = directory / ".lock";
   Descriptor lock(file, O_RDWR | O_CREAT, "lock the directory", 0644);
-  if (retry([&] { return ::flock(lock.get(), LOCK_EX | LOCK_NB); }) != 0) {
+  if (!lock_within_a_moment(lock)) {
     if (errno != EWOULDBLOCK) throw system_error(file, "lock the directory", errno);
     std::array<char, 32> text{};
     const ssize_t got = retry([&] { return ::pread(lock.get(), text.data(), text.size() - 1, 0); });
@@ -243,5 +255,11 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
 }
 
 DirectoryLock::~DirectoryLock() { ::close(descriptor_); }
+
+bool directory_in_use(const std::filesystem::path& directory) {
+  const Descriptor lock(open_file(directory / ".lock", O_RDONLY));
+  if (lock.get() < 0) return false;
+  return retry([&] { return ::flock(lock.get(), LOCK_SH | LOCK_NB); }) != 0 && errno == EWOULDBLOCK;
+}
 
 }  // namespace eaudeqn

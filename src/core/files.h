@@ -28,8 +28,8 @@ void remove_unfinished_files(const std::filesystem::path& directory);
 // XXH3 of the bytes: detects damage, does not authenticate.
 std::uint64_t checksum(std::span<const std::byte> bytes);
 
-// Holds an exclusive lock on `directory`/.lock while it lives. Throws Error::failure when another process holds it,
-// saying which (its pid). The lock goes with the process however it ends.
+// Holds an exclusive lock on `directory`/.lock while it lives. Throws Error::failure when another process holds it for
+// longer than a moment, saying which (its pid). The lock goes with the process however it ends.
 class DirectoryLock {
  public:
   explicit DirectoryLock(const std::filesystem::path& directory);
@@ -40,5 +40,9 @@ class DirectoryLock {
  private:
   int descriptor_ = -1;
 };
+
+// Whether a process, this one included, holds the DirectoryLock of `directory`. Looking creates nothing; false where it
+// cannot be told.
+bool directory_in_use(const std::filesystem::path& directory);
 
 }  // namespace eaudeqn

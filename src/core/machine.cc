@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <fstream>
+#include <system_error>
 #include <thread>
 
 namespace eaudeqn {
@@ -29,6 +30,12 @@ std::string build_name() {
 #else
   return compiler + ", not optimised";
 #endif
+}
+
+std::filesystem::path program_file() {
+  std::error_code code;
+  std::filesystem::path file = std::filesystem::read_symlink("/proc/self/exe", code);
+  return code ? std::filesystem::path() : file;
 }
 
 int available_processors() {

@@ -1,12 +1,14 @@
-// What a number was measured on: the processor and the compiler, as words for a report. It measures nothing.
+// Where the program is and what it runs on: its file, the processor, the compiler. It measures nothing.
 #pragma once
 
+#include <filesystem>
 #include <string>
 
 namespace eaudeqn {
 
-std::string cpu_name();      // "AMD EPYC 7B13", or "unknown"
-std::string build_name();    // "GCC 12.2.0, optimised"
-int available_processors();  // those this process may run on, at least 1
+std::string cpu_name();                // "AMD EPYC 7B13", or "unknown"
+std::string build_name();              // "GCC 12.2.0, optimised"
+std::filesystem::path program_file();  // of this process, absolute; empty if the system does not say
+int available_processors();            // those this process may run on, at least 1
 
 }  // namespace eaudeqn

@@ -4,6 +4,7 @@
 #include <cstdlib>
 #include <system_error>
 
+#include "core/machine.h"
 #include "eaudeqn/error.h"
 
 namespace eaudeqn {
@@ -13,9 +14,8 @@ std::vector<std::filesystem::path> data_directories(const char* variable, const 
   std::vector<std::filesystem::path> directories;
   const char* chosen = std::getenv(variable);  // NOLINT(concurrency-mt-unsafe): nothing here sets variables
   if (chosen != nullptr && *chosen != '\0') directories.emplace_back(chosen);
-  std::error_code no_proc;
-  const auto program = std::filesystem::read_symlink("/proc/self/exe", no_proc);
-  if (!no_proc) directories.push_back(program.parent_path().parent_path() / "share" / "eaudeqn" / folder);
+  const std::filesystem::path program = program_file();
+  if (!program.empty()) directories.push_back(program.parent_path().parent_path() / "share" / "eaudeqn" / folder);
   directories.push_back(known_at_build);
   return directories;
 }

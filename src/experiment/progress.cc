@@ -24,10 +24,7 @@ bool live_terminal() {
          std::string_view(term) != "dumb";
 }
 
-std::size_t terminal_columns() {
-  winsize size = {};
-  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
-}
+std::size_t terminal_columns() { return window_size(STDERR_FILENO, {}).columns; }
 
 void write_error(const std::string& text) {
   std::fwrite(text.data(), 1, text.size(), stderr);
@@ -35,6 +32,14 @@ void write_error(const std::string& text) {
 }
 
 }  // namespace
+
+WindowSize window_size(int descriptor, WindowSize otherwise) {
+  winsize size = {};
+  if (ioctl(descriptor, TIOCGWINSZ, &size) != 0) return otherwise;
+  if (size.ws_col > 0) otherwise.columns = size.ws_col;
+  if (size.ws_row > 0) otherwise.rows = size.ws_row;
+  return otherwise;
+}
 
 std::string format_duration(double seconds) {
   const auto total = static_cast<std::int64_t>(std::llround(std::max(0.0, seconds)));
@@ -76,6 +81,34 @@ void ProgressLine::print(const std::string& line) {
 void ProgressLine::clear() {
   if (shown_) write_error("\r\x1b[K");
   shown_ = false;
+}
+
+ProgressTable::ProgressTable() : live_(live_terminal()) {}
+
+WindowSize ProgressTable::window() const {
+  WindowSize size = window_size(STDERR_FILENO, {});
+  size.columns = std::max<std::size_t>(2, size.columns) - 1;  // a full line would wrap on some terminals
+  size.rows = std::max<std::size_t>(2, size.rows) - 1;
+  return size;
+}
+
+void ProgressTable::show(const std::vector<std::string>& lines) {
+  if (!live_) return;
+  clear();
+  std::string text;
+  for (const std::string& line : lines) text += line + "\n";
+  write_error(text);
+  shown_ = lines.size();
+}
+
+void ProgressTable::print(const std::string& line) {
+  clear();
+  write_error(line + "\n");
+}
+
+void ProgressTable::clear() {
+  if (shown_ > 0) write_error(fmt::format("\x1b[{}A\r\x1b[J", shown_));
+  shown_ = 0;
 }
 
 void RateMeter::add(std::int64_t step) {

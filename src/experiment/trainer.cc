@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <nlohmann/json.hpp>
 #include <numeric>
-#include <sstream>
 
 #include "core/files.h"
 #include "core/machine.h"
@@ -15,6 +14,7 @@
 #include "experiment/evaluation.h"
 #include "experiment/metrics.h"
 #include "experiment/progress.h"
+#include "experiment/run_directory.h"
 #include "experiment/run_state.h"
 #include "experiment/signals.h"
 
@@ -262,18 +262,6 @@ class Run {
   std::int64_t saved_step_ = -1;
 };
 
-// The first setting in which two configs differ, as "training.gamma = 0.5 here, 0.99 there".
-std::string first_difference(const std::string& ours, const std::string& theirs) {
-  std::istringstream a(ours);
-  std::istringstream b(theirs);
-  std::string section;
-  for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
-    if (line_a.starts_with('[')) section = line_a.substr(1, line_a.find(']') - 1) + ".";
-    if (line_a != line_b) return section + line_a + " here," + line_b.substr(line_b.find('=') + 1) + " there";
-  }
-  return "they have different keys";
-}
-
 // Makes the run directory, or checks that it holds this very run.
 void prepare_directory(const Config& config, const TrainOptions& options) {
   std::error_code code;
@@ -283,23 +271,19 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
         fmt::format("{}: cannot be created: {}; choose another --output", options.output.string(), code.message()));
   }
   const Path config_file = options.output / "config.toml";
-  const std::string text = to_toml(config);
   if (!std::filesystem::exists(config_file)) {
-    write_file_atomically(config_file, text);
+    write_file_atomically(config_file, to_toml(config));
     return;
   }
   const std::string name = options.output.string();
   if (!options.resume) {
     throw Error::usage(name + " already holds a run: add --resume to go on with it, or choose another --output");
   }
-  const auto bytes = read_file(config_file);
-  const std::string existing(reinterpret_cast<const char*>(bytes.data()), bytes.size());
-  const std::string resolved = to_toml(parse_config(existing, config_file.string()));
-  if (resolved != text) {
+  if (const std::string difference = config_difference(config, options.output); !difference.empty()) {
     throw Error::usage(
         fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
                     "`eaudeqn train '{}' --resume`",
-                    name, first_difference(text, resolved), name));
+                    name, difference, name));
   }
 }
 

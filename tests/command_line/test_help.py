@@ -12,6 +12,7 @@ OPTIONS = {
     "forward": ["--observations", "--output"],
     "trace": ["--actions", "--seed", "--initial-state", "--output"],
     "dataset record": ["--policy", "--steps", "--output", "--epsilon", "--seed"],
+    "sweep": ["--local", "--slurm", "--status", "--output", "--threads", "--json"],
     "list": [],
 }
 POSITIONALS = {"train": "classic/CartPole-v1|atari/Pong|config.toml", "list": "environments|algorithms"}

@@ -1,0 +1,53 @@
+// What a run directory says about its run to anyone who looks at its files: whose it is, how far, whether it failed. It
+// is not needed to train or to resume.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+#include "eaudeqn/config.h"
+
+namespace eaudeqn {
+
+// The first setting in which the run's config.toml differs from `config`, as "training.gamma = 0.5 here, 0.99 there";
+// empty if none does or there is no config.toml. Throws Error for a config.toml that cannot be read or parsed.
+std::string config_difference(const Config& config, const std::filesystem::path& run_directory);
+
+enum class RunPhase {
+  waiting,   // nothing done yet
+  queued,    // waits for the cluster
+  running,   // a process holds the directory's lock
+  stopped,   // begun, not finished, no error: it goes on from its checkpoint
+  finished,  // all steps, the last evaluation and the policy are there
+  failed,    // its last attempt ended with an error
+  foreign    // the directory holds a run of another config
+};
+const char* phase_name(RunPhase phase);
+
+struct RunStatus {
+  RunPhase phase = RunPhase::waiting;
+  std::int64_t step = 0;
+  double steps_per_second = 0;         // lately; 0 if unknown
+  std::optional<double> mean_return;   // of the last 20 training episodes
+  std::optional<double> evaluation;    // mean return of the last evaluation
+  std::optional<double> sparsity;      // of what ships: the actor, or the network selected last
+  std::optional<double> idle_seconds;  // since it last wrote metrics
+  std::string error;                   // failed: the last attempt's; foreign: what differs
+};
+
+// Reads only the ends of the run's files. Never throws for what is missing or damaged: that counts as not done. It may
+// lag a running process by an episode; it never disturbs one. Phase `queued` is not told from files.
+RunStatus read_status(const Config& config, const std::filesystem::path& run_directory);
+
+// Who runs a run for somebody else sends its stderr to this file of the run directory, after a line that starts with
+// kAttemptMark. A line that starts with kErrorMark is why an attempt failed.
+inline constexpr const char* kLogName = "train.log";
+inline constexpr const char* kAttemptMark = "--- ";
+inline constexpr const char* kErrorMark = "error: ";
+
+// The last error of the last attempt in the log; empty if it has none, or there is no log.
+std::string last_error(const std::filesystem::path& run_directory);
+
+}  // namespace eaudeqn
