@@ -243,7 +243,7 @@ void SacAgent::prune_actor(double critic_sparsity, std::int64_t step) {
   const double sparsity = config_.sac.actor_pruning == "follow"
                               ? critic_sparsity
                               : polynomial_sparsity(step, schedule.start, schedule.end, schedule.final);
-  copy_pruned(actor_, sparsity, critics_.method().distribution(), actor_);
+  critics_.method().prune(actor_, sparsity, actor_);
 }
 
 void SacAgent::save(ArchiveWriter& archive) const {

@@ -47,6 +47,9 @@ void check_method(const Config& config, const Check& check) {
         fmt::format("sparsity.distribution \"global\" compares magnitudes, but {} begins with random masks: set "
                     "sparsity.distribution = \"erk\" or \"uniform\"",
                     config.algorithm));
+  check(sparsity.granularity == "weight" || sparsity.distribution != "erk",
+        "sparsity.distribution \"erk\" is for single weights: set it to \"uniform\" or \"global\", or set "
+        "sparsity.granularity = \"weight\"");
   const bool schedule = moves || method == "polynomial" || method == "distill" ||
                         (is_sac(config.algorithm) && config.sac.actor_pruning == "polynomial");
   check(!schedule || sparsity.start < sparsity.end,

@@ -111,8 +111,8 @@ void add_sparsity(std::vector<KeyRow>& rows) {
                   "share of the active weights that set and rigl drop at start (zeta); a cosine takes it to 0 at end"});
   rows.push_back({"sparsity", "distribution", StringKey{sparsity(&S::distribution), {"uniform", "erk", "global"}},
                   "how a network's sparsity is spread over its layers"});
-  rows.push_back(
-      {"sparsity", "granularity", StringKey{sparsity(&S::granularity), {"weight"}}, "what is pruned at once"});
+  rows.push_back({"sparsity", "granularity", StringKey{sparsity(&S::granularity), {"weight", "unit"}},
+                  "what is pruned at once: single weights, or whole filters and neurons"});
 }
 
 void add_sac(std::vector<KeyRow>& rows) {

@@ -164,6 +164,7 @@ TEST(ConfigChecks, AnAlgorithmsNameSaysItsSparsityMethod) {
   EXPECT_THAT(with("population.networks=2"), HasSubstr("rigldqn has one network"));
   EXPECT_THAT(with("sparsity.method=set"), HasSubstr("set sparsity.method = \"rigl\""));
   EXPECT_THAT(with("sparsity.distribution=global"), HasSubstr("begins with random masks"));
+  EXPECT_THAT(message_of("", {"sparsity.granularity=unit", "sparsity.distribution=erk"}), HasSubstr("single weights"));
   EXPECT_THAT(with("sparsity.start=8000000"), HasSubstr("must be below sparsity.end"));
   EXPECT_THAT(with("sparsity.period=4001"), HasSubstr("multiple of training.gradient_period (4)"));
   EXPECT_THAT(message_of("algorithm = \"eaudecql\"\ntraining.n_step = 2"), HasSubstr("set training.n_step = 1"));
@@ -236,10 +237,11 @@ Config random_config(RandomStream& stream) {
   if (prefix != "eaude") {
     config.population.networks = 1;
     sparsity.method = prefix.empty() ? "dense" : prefix == "polyprune" ? "polynomial" : prefix;
-    if (sparsity.distribution == "global") sparsity.distribution = "erk";
+    if (sparsity.distribution == "global") sparsity.distribution = "uniform";
   } else if (sparsity.method != "dense") {
     sparsity.method = "eaude";
   }
+  if (sparsity.distribution == "erk") sparsity.granularity = "weight";
   sparsity.end = std::max(sparsity.end, sparsity.start + 1);
   sparsity.period = training.gradient_period;
   if (training.epsilon_end > training.epsilon_start) std::swap(training.epsilon_end, training.epsilon_start);

@@ -109,7 +109,7 @@ TargetUpdate Population::replace_others(std::int64_t step) {
 }
 
 void Population::prune(double sparsity) {
-  for (Network& network : networks_) copy_pruned(network, sparsity, method_.distribution(), network);
+  for (Network& network : networks_) method_.prune(network, sparsity, network);
   follow_masks();
 }
 
@@ -131,7 +131,7 @@ TargetUpdate Population::replace(std::int64_t step) {
     if (k == selected_ && !method_.prunes_selected()) continue;
     const auto sparsity = method_.copy_sparsity(update.sparsity, step, pruning_streams_[k]);
     for (std::size_t part = 0; sparsity && part < parts(); ++part) {
-      copy_pruned(network(selected_, part), *sparsity, method_.distribution(), network(k, part));
+      method_.prune(network(selected_, part), *sparsity, network(k, part));
     }
   }
   for (Network& network : networks_) {

@@ -5,6 +5,7 @@
 #include "sparsity/next_sparsity.h"
 #include "sparsity/polynomial.h"
 #include "sparsity/topology.h"
+#include "sparsity/units.h"
 
 namespace eaudeqn {
 namespace {
@@ -26,6 +27,14 @@ std::vector<LayerWeights> all_layers(const Network& network) {
   return layers;
 }
 
+std::vector<PrunableLayer> prunable(const Network& network, const std::vector<LayerWeights>& layers) {
+  std::vector<PrunableLayer> views;
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    views.push_back({network.spec().layers[l].shape(), layers[l].weights, layers[l].mask});
+  }
+  return views;
+}
+
 std::vector<std::vector<std::size_t>> shapes_of(const Network& network) {
   std::vector<std::vector<std::size_t>> shapes;
   for (const LayerSpec& layer : network.spec().layers) shapes.push_back(layer.shape());
@@ -36,11 +45,13 @@ std::vector<std::vector<std::size_t>> shapes_of(const Network& network) {
 
 void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to) {
   std::vector<LayerWeights> layers = all_layers(from);
-  std::vector<PrunableLayer> prunable;
-  for (std::size_t l = 0; l < layers.size(); ++l) {
-    prunable.push_back({from.spec().layers[l].shape(), layers[l].weights, layers[l].mask});
-  }
-  const auto masks = magnitude_masks(prunable, sparsity, distribution);
+  const auto masks = magnitude_masks(prunable(from, layers), sparsity, distribution);
+  apply_masks(layers, masks, to);
+}
+
+void copy_without_units(const Network& from, double sparsity, Distribution distribution, Network& to) {
+  std::vector<LayerWeights> layers = all_layers(from);
+  const auto masks = unit_masks(prunable(from, layers), unit_classes(from.spec()), sparsity, distribution);
   apply_masks(layers, masks, to);
 }
 
@@ -69,6 +80,11 @@ void SparsityMethod::begin(Network& network, RandomStream& stream) const {
   apply_masks(layers, random_masks(shapes_of(network), config_.final, distribution_, stream), network);
 }
 
+void SparsityMethod::prune(const Network& from, double sparsity, Network& to) const {
+  const auto copy = config_.granularity == "unit" ? copy_without_units : copy_pruned;
+  copy(from, sparsity, distribution_, to);
+}
+
 // The polynomial schedule has one event at or after its end, so that it arrives; the moves of SET and RigL stop there.
 bool SparsityMethod::changes_at(std::int64_t step) const {
   const std::int64_t end = method_ == Method::polynomial ? config_.end + config_.period : config_.end;
@@ -79,7 +95,7 @@ bool SparsityMethod::changes_at(std::int64_t step) const {
 void SparsityMethod::change(Network& network, std::int64_t step, const WeightGradients& gradients,
                             RandomStream& stream) const {
   if (method_ == Method::polynomial) {
-    copy_pruned(network, polynomial_sparsity(step, config_.start, config_.end, config_.final), distribution_, network);
+    prune(network, polynomial_sparsity(step, config_.start, config_.end, config_.final), network);
     return;
   }
   const double share = drop_share(step, config_.start, config_.end, config_.drop_share);

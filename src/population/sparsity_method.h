@@ -31,6 +31,8 @@ using WeightGradients = std::vector<std::vector<float>>;
 
 // `to` becomes a copy of `from` in which the smallest weights are inactive (magnitude_masks); they may be the same.
 void copy_pruned(const Network& from, double sparsity, Distribution distribution, Network& to);
+// The same by whole units (unit_masks). Their biases stay, but no output depends on them.
+void copy_without_units(const Network& from, double sparsity, Distribution distribution, Network& to);
 
 // Steps are those of the config's schedules: environment steps, or gradient steps where nothing acts. Stateless: what a
 // checkpoint needs is the position of the streams, which the caller owns. Thread safety: const methods.
@@ -54,7 +56,9 @@ class SparsityMethod {
   // Whether the selected network is such a copy too (distill), or stays unpruned (eaude).
   bool prunes_selected() const { return method_ == Method::distill; }
 
-  Distribution distribution() const { return distribution_; }
+  // `to` becomes a copy of `from` pruned by magnitude, in the config's distribution and granularity; they may be the
+  // same.
+  void prune(const Network& from, double sparsity, Network& to) const;
 
  private:
   enum class Method { dense, eaude, distill, polynomial, fixed, set, rigl };

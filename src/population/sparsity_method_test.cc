@@ -209,6 +209,34 @@ TEST(SparsityMethod, PolynomialMasksOnlyShrinkAndArriveExactly) {
   }
 }
 
+// Units go whole: a hidden neuron has all its incoming weights or none, and without them nothing reads it.
+TEST(SparsityMethod, PrunesWholeUnitsIfToldTo) {
+  Config config = config_of("polynomial");
+  config.sparsity.distribution = "uniform";
+  config.sparsity.granularity = "unit";
+  const SparsityMethod method(config);
+  RandomStream stream(8, "test");
+  Network network(small_plan(), true);
+  network.initialize(stream);
+  for (const std::int64_t step : changes(method)) {
+    method.change(network, step, {}, stream);
+    EXPECT_GE(network.sparsity(), polynomial_sparsity(step, 1'000, 2'000, 0.8) - 0.01);
+    for (std::size_t l = 0; l + 1 < network.layers().size(); ++l) {
+      const LayerWeights layer = network.layer_weights(l);
+      const LayerWeights next = network.layer_weights(l + 1);
+      const std::size_t units = network.spec().layers[l].out;
+      const std::size_t row = network.spec().layers[l].row_size();
+      for (std::size_t u = 0; u < units; ++u) {
+        std::size_t read = 0;
+        for (std::size_t o = 0; o < network.spec().layers[l + 1].out; ++o) read += next.mask[o * units + u];
+        std::size_t incoming = 0;
+        for (std::size_t i = 0; i < row; ++i) incoming += layer.mask[u * row + i];
+        EXPECT_EQ(read == 0, incoming == 0) << "layer " << l << " unit " << u;
+      }
+    }
+  }
+}
+
 TEST(SparsityMethod, CopiesAtTargetUpdatesOnlyForEaudeAndDistill) {
   RandomStream stream(6, "test");
   for (const char* name : {"dense", "polynomial", "static", "set", "rigl"}) {
