@@ -70,8 +70,9 @@ install_mujoco() {
 
 install_conformance() {
   local python key venv=$dependencies/venv lock=$root/tests/conformance/requirements.txt
+  local rliable=$root/tests/conformance/rliable.txt
   # A virtual environment holds its own path, so it is good only where it was made.
-  key="$(hash_of "$lock") $venv"
+  key="$(hash_of "$lock" "$rliable") $venv"
   [[ $(cat "$venv/.stamp" 2>/dev/null) == "$key" ]] && "$venv/bin/python" -c '' 2>/dev/null && return
   python=$(find_python 13)
   rm -rf "$venv"
@@ -80,6 +81,10 @@ install_conformance() {
   logged "$logs/pip.log" "installing the peers of the conformance tests (about 300 MB)" \
     "$pip_advice" \
     "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-input --requirement "$lock"
+  # A source package: built with the setuptools that the lock has pinned.
+  logged "$logs/pip_rliable.log" "installing rliable, which the statistics are compared with" \
+    "$pip_advice" \
+    "$venv/bin/python" -m pip install --require-hashes --no-deps --no-build-isolation --no-input --requirement "$rliable"
   printf '%s' "$key" >"$venv/.stamp"
 }
 
