@@ -9,10 +9,14 @@ logs=$dependencies/logs
 pip_advice="the log says why; pip must reach a package index ('pip config list' shows which); then run this again"
 
 packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcli11-dev libtomlplusplus-dev libfmt-dev
-  nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev)
+  nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev libjs-chart.js)
 case $profile in
   build) ;;
-  test) packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind) ;;
+  test)
+    packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind ffmpeg)
+    # The browser in which the report is tested. Ubuntu has none as a package: there, one must be installed.
+    [[ ! -f /etc/debian_version ]] || grep -q '^ID=ubuntu' /etc/os-release || packages+=(chromium-headless-shell)
+    ;;
   *) die "bootstrap.sh: unknown profile '$profile'; say build or test" ;;
 esac
 

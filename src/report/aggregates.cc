@@ -15,7 +15,7 @@ using Json = nlohmann::ordered_json;
 // label -> environment -> its runs' values
 using Table = std::map<std::string, std::map<std::string, std::vector<double>>>;
 
-constexpr std::size_t kTaus = 41;
+constexpr std::size_t kTaus = 101;
 constexpr BootstrapOptions kFew{.replications = 2'000};  // of profiles and pairs, of which there are many
 
 Table table_of(const Json& runs, const std::vector<Variant>& variants, const char* field) {
@@ -51,18 +51,23 @@ Json interval(const Estimate& estimate) {
   return {{"point", estimate.point}, {"low", estimate.low}, {"high", estimate.high}};
 }
 
+// Resampling single runs gives them back: that is no interval.
+Json statistic_json(const Scores& scores, const std::function<double(const Scores&)>& statistic) {
+  if (count_runs(scores) == scores.size()) return {{"point", statistic(scores)}, {"low", nullptr}, {"high", nullptr}};
+  return interval(bootstrap(scores, statistic));
+}
+
 Json normalised_json(const Table& table) {
   Json rows = Json::array();
   for (const auto& [label, by_environment] : table) {
     const Scores scores = scores_of(by_environment);
-    rows.push_back(
-        {{"label", label},
-         {"environments", environments_of(by_environment)},
-         {"runs", count_runs(scores)},
-         {"iqm", interval(bootstrap(scores, interquartile_mean))},
-         {"median", interval(bootstrap(scores, median_score))},
-         {"mean", interval(bootstrap(scores, mean_score))},
-         {"optimality_gap", interval(bootstrap(scores, [](const Scores& s) { return optimality_gap(s); }))}});
+    rows.push_back({{"label", label},
+                    {"environments", environments_of(by_environment)},
+                    {"runs", count_runs(scores)},
+                    {"iqm", statistic_json(scores, interquartile_mean)},
+                    {"median", statistic_json(scores, median_score)},
+                    {"mean", statistic_json(scores, mean_score)},
+                    {"optimality_gap", statistic_json(scores, [](const Scores& s) { return optimality_gap(s); })}});
   }
   return rows;
 }

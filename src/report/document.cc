@@ -87,7 +87,7 @@ Json layers_json(const PolicyRow& policy) {
 
 // Of what ships: the policy file, else the last evaluation.
 std::optional<double> shipped_sparsity(const RunRecord& run) {
-  if (run.policy) return run.policy->sparsity();
+  if (run.policy) return run.policy->sparsity;
   if (!run.evaluations.empty()) return run.evaluations.back().sparsity;
   return std::nullopt;
 }

@@ -223,6 +223,7 @@ PolicyRow summarise_policy(const Path& file) {
   PolicyRow row;
   row.step = step == policy.metadata.end() ? 0 : std::atoll(step->second.c_str());
   row.bytes = std::filesystem::file_size(file);
+  row.sparsity = policy.sparsity();
   for (std::size_t l = 0; l < policy.layers.size(); ++l) {
     const PolicyLayer& layer = policy.layers[l];
     const std::size_t positions = l < spec.layers.size() ? spec.positions(l) : 0;
@@ -279,7 +280,8 @@ std::vector<Path> find_runs(const std::vector<Path>& paths) {
       if (seen.insert(std::filesystem::weakly_canonical(run)).second) runs.push_back(run);
     }
   }
-  if (runs.empty()) throw Error::usage("no run directory among " + paths.front().string() + " ...: files alone say too little");
+  if (runs.empty())
+    throw Error::usage("no run directory among " + paths.front().string() + " ...: files alone say too little");
   return runs;
 }
 

@@ -51,10 +51,9 @@ struct LayerRow {
 struct PolicyRow {
   std::int64_t step = 0;
   std::size_t bytes = 0;  // of the file
+  double sparsity = 0;    // over the weights of all layers
   std::size_t parameters = 0, active = 0, flops = 0;
   std::vector<LayerRow> layers;
-
-  double sparsity() const { return 1.0 - static_cast<double>(active) / static_cast<double>(parameters); }
 };
 
 struct RunRecord {
@@ -83,7 +82,8 @@ struct RunRecord {
 RunRecord read_run(const std::filesystem::path& directory);
 
 // The run directories at or below each path, in the order given, those of one path by name (numbers in names by
-// value); a directory of several names counts once; files are passed over. Throws Error::usage for a directory without any.
+// value); a directory of several names counts once; files are passed over. Throws Error::usage for a directory without
+// any.
 std::vector<std::filesystem::path> find_runs(const std::vector<std::filesystem::path>& paths);
 
 // What of a policy a report shows. Throws Error as read_policy does.

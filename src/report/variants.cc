@@ -21,13 +21,33 @@ using Settings = std::map<std::string, std::string>;
 constexpr std::size_t kLabelledSettings = 3;  // more than these would hide the name
 constexpr std::size_t kLongestCommand = 12;   // settings; beyond it a config file is easier to read
 
-bool tells_variants_apart(const std::string& key) { return key != "seed" && !key.starts_with("checkpoint."); }
+bool tells_variants_apart(const std::string& key) {
+  return key != "seed" && key != "environment" && !key.starts_with("checkpoint.");
+}
 
-Settings identity(const RunRecord& run) {
+Settings settings_of(const Config& config) {
   Settings settings;
-  for (const auto& [key, value] : run.config) {
-    if (tells_variants_apart(key)) settings[key] = value;
+  for (const KeyRow& row : key_rows()) {
+    settings[row.name()] = value_as_toml(row, config);
   }
+  return settings;
+}
+
+// None where this version does not understand the config.
+std::optional<Settings> parsed_settings(const std::string& text, const std::vector<std::string>& overrides) {
+  try {
+    return settings_of(parse_config(text, "config.toml", overrides));
+  } catch (const Error&) {
+    return std::nullopt;
+  }
+}
+
+// What tells a run from others but for its seed. Settings that an older version did not write have their defaults; a
+// config that this version cannot read counts as it is written.
+Settings identity(const RunRecord& run) {
+  const auto parsed = parsed_settings(run.config_text, {});
+  Settings settings = parsed ? *parsed : run.config;
+  std::erase_if(settings, [](const auto& entry) { return !tells_variants_apart(entry.first); });
   return settings;
 }
 
@@ -92,28 +112,11 @@ std::string shell_word(const std::string& word) {
   return quoted + "'";
 }
 
-Settings settings_of(const Config& config) {
-  Settings settings;
-  for (const KeyRow& row : key_rows()) {
-    if (row.name() != "environment" && row.name() != "seed") settings[row.name()] = value_as_toml(row, config);
-  }
-  return settings;
-}
-
 struct Nearest {
   std::string name;       // of the built-in config
   std::string overrides;  // " --set ..."
   std::size_t count = 0;
 };
-
-// None where this version does not understand the config.
-std::optional<Settings> parsed_settings(const std::string& text, const std::vector<std::string>& overrides) {
-  try {
-    return settings_of(parse_config(text, "config.toml", overrides));
-  } catch (const Error&) {
-    return std::nullopt;
-  }
-}
 
 std::optional<Nearest> nearest_builtin(const RunRecord& run) {
   const auto wanted = parsed_settings(run.config_text, {});
@@ -126,6 +129,7 @@ std::optional<Nearest> nearest_builtin(const RunRecord& run) {
     if (!there) continue;  // one that needs more than an environment
     Nearest candidate{builtin.name.substr(family.size()), "", 0};
     for (const std::string& key : differing_keys({&*wanted, &*there})) {
+      if (key == "seed") continue;
       candidate.overrides += " --set " + shell_word(key + "=" + without_quotes(wanted->at(key)));
       ++candidate.count;
     }

@@ -4,8 +4,8 @@
 
 const HAS_CHARTS = typeof Chart !== "undefined";
 const PALETTES = {
-  light: ["#0b5fce", "#c2410c", "#0f7b5a", "#8b3fc0", "#b4186b", "#0a7f99", "#7a6200", "#51606f"],
-  dark: ["#74aeff", "#ff9a62", "#4fd3a3", "#c99bff", "#ff86c1", "#55cfe8", "#e0c255", "#aebccb"],
+  light: ["#0b5fce", "#c2410c", "#0f7b5a", "#8b3fc0", "#b4186b", "#0a7f99", "#7a6200", "#7c4a2d"],
+  dark: ["#74aeff", "#ff9a62", "#4fd3a3", "#c99bff", "#ff86c1", "#55cfe8", "#e0c255", "#d0a184"],
 };
 const allCharts = new Set();
 
@@ -19,13 +19,14 @@ const remSize = () => parseFloat(getComputedStyle(document.documentElement).font
 
 // series: {name, colour, points: [{x, y, low, high, ...}], dashed, dots, width, hidden, band}
 function datasetsOf(series, index) {
-  const main = resolve(series.colour);
+  const main = resolve(series.colour), size = remSize() / 16;
   const made = {
     label: series.name, data: series.points, parsing: false, series: index, borderColor: main, backgroundColor: main,
-    borderWidth: series.width || 2, borderDash: series.dashed ? [6, 4] : [], hidden: series.hidden,
+    borderWidth: (series.width || 2) * size, borderDash: series.dashed ? [6, 4] : [], hidden: series.hidden,
     stepped: series.stepped || false, showLine: !series.dots, tension: 0, spanGaps: true, order: series.order || 1,
-    pointRadius: series.dots ? series.radius || 5 : series.points.length === 1 ? 4 : 0,
-    pointHoverRadius: series.dots ? (series.radius || 5) + 2 : 4, pointStyle: series.pointStyle || "circle", quiet: series.quiet,
+    pointRadius: series.dots ? (series.radius || 5) * size : series.points.length === 1 ? 4 * size : 0,
+    pointHoverRadius: series.dots ? (series.radius || 5) * size + 2 : 4 * size, pointStyle: series.pointStyle || "circle", quiet: series.quiet,
+    clip: series.dots || series.points.length === 1 ? 9 : 0,  // a point on an axis is drawn whole
   };
   if (series.pointColours) {
     made.pointBackgroundColor = series.points.map((point) => colour(point.network));

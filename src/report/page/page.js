@@ -9,7 +9,7 @@ function updatesSpec(run, field) {
   const chosen = updates.step.map((x, i) => ({x, network: updates.selected[i], y: isNone(updates.selected[i]) ? null : updates[field][i][updates.selected[i]]}))
     .filter((point) => !isNone(point.y) && (field !== "losses" || point.y > 0));
   if (networks > 1 && chosen.length) {
-    series.push({name: "Selected as the target", colour: "ink", dots: true, radius: updates.step.length > 150 ? 2.2 : 3.5, points: chosen,
+    series.push({name: "Selected as the target", colour: "ink", dots: true, radius: updates.step.length > 150 ? 1.8 : 3.5, points: chosen,
       pointColours: true, order: 1});
   }
   const actor = updates.step.map((x, i) => ({x, y: updates.actor[i]})).filter((point) => !isNone(point.y));
@@ -20,8 +20,8 @@ function updatesSpec(run, field) {
     note: (isLoss ? "Summed between target updates; the smallest is selected. " : "After each target update; dots have the colour of the selected network. ")
       + (updates.every > 1 ? "Every " + updates.every + "th update and the last." : ""),
     x: {title: "Step", format: format.count, min: 0},
-    y: isLoss ? {title: "Loss", log: true, format: format.number, tick: format.number}
-      : {title: "Sparsity", min: 0, format: format.share, tick: (value) => grouped(100 * value, 1) + " %"},
+    y: isLoss ? {title: "Loss", log: true, format: format.number, tick: format.short}
+      : {title: "Sparsity", min: 0, format: format.share, tick: (value) => brief(100 * value, 1) + " %"},
     series, tableTitle: "Table: " + (isLoss ? "losses" : "sparsity") + " of " + run.name,
     columns: [{title: "Step", kind: "count"}, {title: "Selected", kind: "count"}, ...Array.from({length: networks}, (_, k) => ({title: "Network " + k, kind: isLoss ? "number" : "share"})),
       ...(isLoss || !actor.length ? [] : [{title: "Actor", kind: "share"}])],
@@ -52,7 +52,11 @@ function runsSection() {
   if (!data.runs.length) return null;
   const chooser = element("select", {"aria-label": "Run", id: "run-chooser"}, data.runs.map((run, i) => element("option", {value: i}, run.name)));
   const facts = element("article", {class: "card"});
-  const first = data.runs[0];
+  // The best run of the first algorithm with the largest population shows most.
+  const networks = (run) => Math.max(0, ...run.updates.sparsities.map((row) => row.length));
+  const first = data.runs.reduce((best, run) => (networks(run) > networks(best)
+    || (networks(run) === networks(best) && run.variant === best.variant && run.return > best.return) ? run : best));
+  chooser.value = data.runs.indexOf(first);
   const sparsity = chartCard(updatesSpec(first, "sparsities")), losses = chartCard(updatesSpec(first, "losses"));
   const fill = (run) => facts.replaceChildren(...[element("div", {class: "head"}, element("h3", {}, run.name)), runFacts(run), clipOf(run)].filter(Boolean));
   chooser.addEventListener("change", () => {
@@ -65,7 +69,7 @@ function runsSection() {
   });
   fill(first);
   const label = element("label", {class: "small"}, "Run ", chooser);
-  return section("runs", "One run in detail", null, element("p", {}, label), element("div", {class: "grid"}, sparsity, losses, facts));
+  return section("runs", "One run in detail", null, element("p", {}, label), element("div", {class: "grid"}, facts, sparsity, losses));
 }
 
 function problemsBanner() {

@@ -6,9 +6,16 @@ const data = JSON.parse(document.getElementById("data").textContent);
 const labels = [...new Set(data.variants.map((variant) => variant.label))];
 const environments = [...new Set(data.variants.map((variant) => variant.environment))];
 const several = environments.length > 1;
-const colourOf = (label) => labels.indexOf(label);
+// Algorithms that meet in one environment get different colours, as long as there are enough.
+const colours = {};
+for (const label of labels) {
+  const rivals = new Set(data.variants.filter((variant) => variant.label === label).map((variant) => variant.environment));
+  const taken = data.variants.filter((variant) => rivals.has(variant.environment)).map((variant) => colours[variant.label]);
+  const uses = (index) => Object.values(colours).filter((other) => other === index).length + (taken.includes(index) ? 1000 : 0);
+  colours[label] = [0, 1, 2, 3, 4, 5, 6, 7].reduce((best, index) => (uses(index) < uses(best) ? index : best));
+}
+const colourOf = (label) => colours[label];
 const shapeOf = (label) => ["circle", "rectRot", "triangle", "rect", "star", "crossRot"][colourOf(label) % 6];
-const unitsOf = {return: "Return", human: "Human-normalised"};
 
 // Swatches are repainted when the theme changes.
 function swatch(label) {
@@ -30,10 +37,9 @@ function summarySection() {
     {title: "Runs", kind: "text", left: true, help: "Finished, of all"},
     {title: "Return", kind: "number", help: "Mean over the runs of what each is judged by: see the notes at the end"},
     {title: "IQM [95 %]", kind: "number", help: "Interquartile mean of the runs' returns, with its bootstrap interval"},
-    ...(atari ? [{title: "Human-normalised IQM", kind: "number", help: "0 is a random player, 1 a human"}] : []),
+    ...(atari ? [{title: "Human-norm. IQM", kind: "number", help: "0 is a random player, 1 a human"}] : []),
     {title: "Sparsity", kind: "share", help: "Share of the policy's weights that are zero"},
     {title: "Active weights", kind: "short"}, {title: "FLOPs a step", kind: "short", help: "Of one forward pass of the policy"},
-    {title: "File", kind: "bytes", help: "Size of policy.safetensors"},
     {title: "Steps/s", kind: "count", help: "Median while training, mean over the runs"},
     {title: "Time", kind: "duration", help: "Wall time of all its runs together"},
   ];
@@ -43,7 +49,7 @@ function summarySection() {
       open ? element("span", {}, variant.finished + " of " + variant.runs.length + " ", element("span", {class: "tag open"}, "unfinished"))
            : String(variant.runs.length),
       variant.return, variant.iqm, ...(atari ? [variant.human_normalised_iqm] : []), variant.sparsity, variant.active, variant.flops,
-      variant.bytes, variant.steps_per_second, variant.wall_seconds];
+      variant.steps_per_second, variant.wall_seconds];
   });
   return section("summary", "Summary", null,
     element("div", {class: "card wide", style: {"margin-top": ".8rem"}}, table(columns, rows, {free: true, label: "Summary", class: "summary", id: "summary-table"}),
@@ -60,7 +66,7 @@ const judgedBy = (run) => {
 const runColumns = () => [{title: "Run"}, {title: "Algorithm"}, {title: "Environment"}, {title: "Seed", kind: "text"},
   {title: "Step", kind: "count"}, {title: "Of", kind: "count"}, {title: "Return", kind: "number"}, {title: "Mean of"},
   {title: "Sparsity", kind: "share"}, {title: "Weights", kind: "count"}, {title: "Active", kind: "count"}, {title: "FLOPs a step", kind: "count"},
-  {title: "Bytes", kind: "count"}, {title: "Steps/s", kind: "count"}, {title: "Time", kind: "duration"}];
+  {title: "File", kind: "bytes"}, {title: "Steps/s", kind: "count"}, {title: "Time", kind: "duration"}];
 const runRow = (run) => [run.name, data.variants[run.variant].label, run.environment, run.seed, run.step, run.planned_steps, run.return,
   judgedBy(run), run.sparsity, run.parameters, run.active, run.flops, run.bytes, run.steps_per_second, run.wall_seconds];
 
@@ -115,13 +121,13 @@ function paretoFront(points, better) {
 
 function tradeCard(environment, field, x, better) {
   const runs = data.runs.filter((run) => run.environment === environment && !isNone(run.return) && !isNone(run[field]));
-  if (!runs.length) return null;
+  if (runs.length < 2) return null;
   const members = labels.map((label) => [label, runs.filter((run) => data.variants[run.variant].label === label)]).filter(([, some]) => some.length);
   const series = members.map(([label, some]) => ({name: label, colour: colourOf(label), dots: true, radius: 6, pointStyle: shapeOf(label),
     points: some.map((run) => ({x: run[field], y: run.return, label: run.name}))}));
   const front = paretoFront(runs.map((run) => ({x: run[field], y: run.return})), better);
   if (front.length > 1) series.push({name: "Pareto front", colour: "muted", dashed: true, quiet: false, points: front, order: 5, width: 1.5});
-  return chartCard({title: several ? environment : x.heading, scatter: true, series, x, y: {title: "Return", format: format.number, tick: format.short, grace: "6%"},
+  return chartCard({title: several ? environment : x.heading, scatter: true, series, x, y: {title: "Return", format: format.number, tick: format.short},
     note: several ? x.heading : null, tableTitle: "Table: " + x.heading.toLowerCase() + (several ? ", " + environment : ""),
     columns: [{title: "Run"}, {title: "Algorithm"}, {title: x.title, kind: x.kind}, {title: "Return", kind: "number"}],
     rows: () => runs.map((run) => [run.name, data.variants[run.variant].label, run[field], run.return])});
@@ -156,8 +162,7 @@ function aggregatesSection() {
   }
   for (const profile of data.aggregates.profiles) {
     const where = profile.environments.length > 1 ? profile.environments.length + " environments" : profile.environments[0];
-    content.push(chartCard({title: "Performance profile, " + where, x: {title: "Score \u03c4 (" + profile.unit + ")", format: format.number, tick: format.short,
-        min: profile.taus[0], max: profile.taus[profile.taus.length - 1]},
+    content.push(chartCard({title: "Performance profile, " + where, x: {title: "Score \u03c4 (" + profile.unit + ")", format: format.number, tick: format.short},
       y: {title: "Share of runs above \u03c4", format: format.share, tick: (value) => grouped(100 * value, 0) + " %", min: 0, max: 1},
       series: profile.curves.map((curve) => ({name: curve.label, colour: colourOf(curve.label), stepped: false,
         points: curve.points.map(([y, low, high], i) => ({x: profile.taus[i], y, low, high}))})),

@@ -7,7 +7,8 @@ function element(name, attributes, ...children) {
   for (const [key, value] of Object.entries(attributes || {})) {
     if (key.startsWith("on")) made.addEventListener(key.slice(2), value);
     else if (key === "style") for (const [property, setting] of Object.entries(value)) made.style.setProperty(property, setting);
-    else if (value === true) made.setAttribute(key, "");
+    else if (value === true && !key.startsWith("aria-")) made.setAttribute(key, "");
+    else if (key.startsWith("aria-")) made.setAttribute(key, String(value));
     else if (value !== false && value !== null && value !== undefined) made.setAttribute(key, value);
   }
   for (const child of children.flat()) {
@@ -21,6 +22,9 @@ const MINUS = "\u2212";
 const grouped = (value, digits) =>
   value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits}).replace("-", MINUS);
 
+// At most so many digits behind the point, and none that are zeros: for axes.
+const brief = (value, digits) => value.toLocaleString("en", {maximumFractionDigits: digits}).replace("-", MINUS);
+
 const format = {
   text: (value) => String(value),
   count: (value) => grouped(Math.round(value), 0),
@@ -33,9 +37,9 @@ const format = {
   share: (value) => grouped(100 * value, 1) + "\u202f%",
   short: (value) => {
     for (const [unit, size] of [["G", 1e9], ["M", 1e6], ["k", 1e3]]) {
-      if (Math.abs(value) >= size) return grouped(value / size, value / size >= 100 ? 0 : 1) + "\u202f" + unit;
+      if (Math.abs(value) >= size) return brief(value / size, Math.abs(value / size) >= 100 ? 0 : 1) + "\u202f" + unit;
     }
-    return grouped(value, 0);
+    return brief(value, 3);
   },
   bytes: (value) => {
     if (value >= 1e6) return grouped(value / 1e6, 2) + " MB";
