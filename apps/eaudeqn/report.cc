@@ -48,6 +48,7 @@ int run_report(const Arguments& arguments) {
   }
   const std::filesystem::path output = arguments.output.empty() ? "report.html" : arguments.output;
   std::vector<std::filesystem::path> videos;
+  videos.reserve(runs.size());
   for (const RunRecord& run : runs) videos.push_back(run.video);
   write_file_atomically(output, make_page(document, videos));
   for (const auto& problem : document["problems"]) {

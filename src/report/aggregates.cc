@@ -43,6 +43,7 @@ std::size_t count_runs(const Scores& scores) {
 
 std::vector<std::string> environments_of(const std::map<std::string, std::vector<double>>& by_environment) {
   std::vector<std::string> names;
+  names.reserve(by_environment.size());
   for (const auto& [environment, values] : by_environment) names.push_back(environment);
   return names;
 }

@@ -162,8 +162,10 @@ std::vector<Variant> group_runs(const std::vector<RunRecord>& runs) {
 
 Json config_differences(const std::vector<RunRecord>& runs, const std::vector<Variant>& variants) {
   std::vector<Settings> settings;
+  settings.reserve(variants.size());
   for (const Variant& variant : variants) settings.push_back(identity(runs[variant.runs.front()]));
   std::vector<const Settings*> all;
+  all.reserve(settings.size());
   for (const Settings& one : settings) all.push_back(&one);
   Json rows = Json::array();
   for (const std::string& key : differing_keys(all)) {

@@ -46,7 +46,7 @@ function summarySection() {
   const rows = data.variants.map((variant) => {
     const open = variant.runs.length - variant.finished;
     return [named(variant.label), ...(several ? [variant.environment] : []),
-      open ? element("span", {}, variant.finished + " of " + variant.runs.length + " ", element("span", {class: "tag open"}, "unfinished"))
+      open ? element("span", {class: "tag open", title: open + " unfinished"}, variant.finished + " of " + variant.runs.length)
            : String(variant.runs.length),
       variant.return, variant.iqm, ...(atari ? [variant.human_normalised_iqm] : []), variant.sparsity, variant.active, variant.flops,
       variant.steps_per_second, variant.wall_seconds];
