@@ -60,7 +60,8 @@ int run_command_line(int argc, char** argv) {
   }
   if (!run)
     throw Error::usage(
-        "a command is required: train, evaluate, inspect, forward, trace, list, dataset, report or bench (see eaudeqn --help)");
+        "a command is required: train, evaluate, inspect, forward, trace, list, dataset, report or bench (see eaudeqn "
+        "--help)");
   install_stop_handlers();
   return run();
 }
