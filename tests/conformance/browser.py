@@ -46,8 +46,13 @@ class Browser:
         return self
 
     def __exit__(self, *_):
-        self.process.terminate()
-        self.process.wait(20)
+        # Asked rather than ended, so that none of its processes still writes into the profile.
+        os.write(self.commands, b'{"id": 0, "method": "Browser.close"}\0')
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
         os.close(self.commands)
         os.close(self.answers)
 

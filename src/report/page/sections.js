@@ -145,7 +145,7 @@ function tradeSection() {
     ].filter(Boolean);
   });
   if (!cards.length) return null;
-  return section("cost", "Return and cost", "One point a run. Runs on the dashed line are those that no other run beats in both.",
+  return section("cost", "Return and cost", "One point a run. A dashed line joins those that no other run beats in both, where there are several.",
     element("div", {class: "grid"}, cards));
 }
 
