@@ -110,7 +110,9 @@ function main() {
   setTheme("auto");
   const holder = document.getElementById("main");
   holder.append(...[problemsBanner(), tiles()].filter(Boolean));
-  const sections = [summarySection, curvesSection, tradeSection, aggregatesSection, runsSection, layersSection, differencesSection, reproductionSection]
+  // A study over several environments is read by its statistics first.
+  const study = several ? [aggregatesSection, tradeSection, curvesSection] : [curvesSection, tradeSection, aggregatesSection];
+  const sections = [summarySection, ...study, runsSection, layersSection, differencesSection, reproductionSection]
     .map((make) => make()).filter(Boolean);
   holder.append(...sections);
   document.getElementById("contents").append(...sections.map((made) => element("a", {href: "#" + made.id}, made.dataset.title)));

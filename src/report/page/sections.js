@@ -93,7 +93,7 @@ function curveSpec(curve, kind) {
 
 function curvesSection() {
   const cards = data.curves.map((curve) => {
-    const spec = (kind) => Object.assign(curveSpec(curve, kind), {wide: !several, tools, note: curve.reference ? "Dashed: " + curve.reference.source + "." : null});
+    const spec = (kind) => Object.assign(curveSpec(curve, kind), {wide: !several, tools});
     const tools = [];
     let card = null;
     if (curve.variants.some((variant) => variant.evaluation.length > 1)) {
@@ -108,8 +108,10 @@ function curvesSection() {
     card = chartCard(spec("training"));
     return card;
   });
+  const sources = [...new Set(data.curves.filter((curve) => curve.reference).map((curve) => curve.reference.source))];
   const text = "Interquartile mean over the runs (of fewer than four: their mean), with 95 % bootstrap intervals where there are two or more. "
-    + "Training returns are means over the episodes that ended in a bin of steps. Drag across a chart to zoom, double-click to go back.";
+    + "Training returns are means over the episodes that ended in a bin of steps. Drag across a chart to zoom, double-click to go back."
+    + (sources.length ? " Dashed, for comparison: " + sources.join("; ") + "." : "");
   return section("curves", "Learning curves", text, element("div", {class: "grid"}, cards));
 }
 
@@ -133,17 +135,34 @@ function tradeCard(environment, field, x, better) {
     rows: () => runs.map((run) => [run.name, data.variants[run.variant].label, run[field], run.return])});
 }
 
+const SPARSITY_AXIS = {title: "Sparsity", kind: "share", min: 0, max: 1, format: format.share, tick: (value) => grouped(100 * value, 0) + " %"};
+
+// All games together, as papers show it: one point an algorithm.
+function normalisedTradeCard() {
+  const rows = data.aggregates.human_normalised.filter((row) => row.environments.length > 1).map((row) => {
+    const runs = data.runs.filter((run) => data.variants[run.variant].label === row.label && row.environments.includes(run.environment) && !isNone(run.sparsity));
+    return runs.length ? {...row, x: runs.reduce((sum, run) => sum + run.sparsity, 0) / runs.length} : null;
+  }).filter(Boolean);
+  if (rows.length < 2) return null;
+  return chartCard({title: "Human-normalised IQM against sparsity", wide: true, scatter: true, note: "All games together: one point an algorithm, at the mean sparsity of its runs.",
+    x: SPARSITY_AXIS, y: {title: "Human-normalised IQM", format: format.number, tick: format.number},
+    series: rows.map((row) => ({name: row.label, colour: colourOf(row.label), dots: true, radius: 7, pointStyle: shapeOf(row.label),
+      points: [{x: row.x, y: row.iqm.point, label: row.label, note: isNone(row.iqm.low) ? "" : "[" + format.number(row.iqm.low) + ", " + format.number(row.iqm.high) + "]"}]})),
+    tableTitle: "Table: human-normalised IQM against sparsity",
+    columns: [{title: "Algorithm"}, {title: "Games", kind: "count"}, {title: "Sparsity", kind: "share"}, {title: "IQM [95 %]", kind: "number"}],
+    rows: () => rows.map((row) => [row.label, row.environments.length, row.x, row.iqm])});
+}
+
 function tradeSection() {
-  const cards = environments.flatMap((environment) => {
+  const cards = [normalisedTradeCard()].filter(Boolean).concat(environments.flatMap((environment) => {
     const flops = data.runs.filter((run) => run.environment === environment && run.flops).map((run) => run.flops);
     const wide = Math.max(...flops) > 5 * Math.min(...flops);
     return [
-      tradeCard(environment, "sparsity", {title: "Sparsity", heading: "Return against sparsity", kind: "share", min: 0, max: 1, format: format.share,
-        tick: (value) => grouped(100 * value, 0) + " %"}, (a, b) => a >= b),
+      tradeCard(environment, "sparsity", {...SPARSITY_AXIS, heading: "Return against sparsity"}, (a, b) => a >= b),
       tradeCard(environment, "flops", {title: "FLOPs a step", heading: "Return against inference cost", kind: "count", log: wide, min: wide ? undefined : 0,
         grace: wide ? undefined : "5%", format: format.count, tick: format.short}, (a, b) => a <= b),
     ].filter(Boolean);
-  });
+  }));
   if (!cards.length) return null;
   return section("cost", "Return and cost", "One point a run. A dashed line joins those that no other run beats in both, where there are several.",
     element("div", {class: "grid"}, cards));

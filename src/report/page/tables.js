@@ -31,7 +31,8 @@ const format = {
   // As many digits as a return can carry.
   number: (value) => {
     const size = Math.abs(value);
-    if (size !== 0 && (size < 1e-3 || size >= 1e9)) return value.toExponential(3).replace("-", MINUS);
+    if (size !== 0 && (size < 1e-5 || size >= 1e9)) return value.toExponential(1).replaceAll("-", MINUS);
+    if (size !== 0 && size < 1e-3) return brief(value, 5);
     return grouped(value, size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3);
   },
   share: (value) => grouped(100 * value, 1) + "\u202f%",
