@@ -9,10 +9,14 @@ logs=$dependencies/logs
 pip_advice="the log says why; pip must reach a package index ('pip config list' shows which); then run this again"
 
 packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcli11-dev libtomlplusplus-dev libfmt-dev
-  nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev)
+  nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev libjs-chart.js)
 case $profile in
   build) ;;
-  test) packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind slurm-wlm munge) ;;
+  test)
+    packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind ffmpeg slurm-wlm munge)
+    # The browser in which the report is tested. Ubuntu has none as a package: there, one must be installed.
+    [[ ! -f /etc/debian_version ]] || grep -q '^ID=ubuntu' /etc/os-release || packages+=(chromium-headless-shell)
+    ;;
   *) die "bootstrap.sh: unknown profile '$profile'; say build or test" ;;
 esac
 
@@ -70,8 +74,9 @@ install_mujoco() {
 
 install_conformance() {
   local python key venv=$dependencies/venv lock=$root/tests/conformance/requirements.txt
+  local rliable=$root/tests/conformance/rliable.txt
   # A virtual environment holds its own path, so it is good only where it was made.
-  key="$(hash_of "$lock") $venv"
+  key="$(hash_of "$lock" "$rliable") $venv"
   [[ $(cat "$venv/.stamp" 2>/dev/null) == "$key" ]] && "$venv/bin/python" -c '' 2>/dev/null && return
   python=$(find_python 13)
   rm -rf "$venv"
@@ -80,6 +85,10 @@ install_conformance() {
   logged "$logs/pip.log" "installing the peers of the conformance tests (about 300 MB)" \
     "$pip_advice" \
     "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-input --requirement "$lock"
+  # A source package: built with the setuptools that the lock has pinned.
+  logged "$logs/pip_rliable.log" "installing rliable, which the statistics are compared with" \
+    "$pip_advice" \
+    "$venv/bin/python" -m pip install --require-hashes --no-deps --no-build-isolation --no-input --requirement "$rliable"
   printf '%s' "$key" >"$venv/.stamp"
 }
 

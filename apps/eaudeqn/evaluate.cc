@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "commands.h"
 #include "deploy/policy_network.h"
@@ -12,6 +13,7 @@
 #include "experiment/evaluation.h"
 #include "experiment/progress.h"
 #include "experiment/signals.h"
+#include "report/film.h"
 
 namespace eaudeqn {
 namespace {
@@ -22,6 +24,7 @@ struct Arguments {
   std::int64_t steps = 0;
   double epsilon = -1;
   std::uint64_t seed = 1;
+  std::string video;
   bool json = false;
 };
 
@@ -33,7 +36,9 @@ int run_evaluate(const Arguments& arguments) {
   EvaluationRequest request;
   request.environment = metadata(policy, "environment", file);
   request.horizon = config.training.horizon;
-  request.episodes = arguments.episodes > 0 ? arguments.episodes : config.evaluation.episodes;
+  // One episode is film enough unless more are asked for.
+  const std::int64_t usual_episodes = arguments.video.empty() ? config.evaluation.episodes : 1;
+  request.episodes = arguments.episodes > 0 ? arguments.episodes : usual_episodes;
   request.steps = arguments.steps;
   request.epsilon = arguments.epsilon >= 0 ? arguments.epsilon : config.evaluation.epsilon;
   request.seed = arguments.seed;
@@ -54,8 +59,13 @@ int run_evaluate(const Arguments& arguments) {
                               result.returns.size() + 1, result.steps, rate.per_second(), result.mean_return(),
                               remaining));
   };
-  const EvaluationResult result = evaluate(network, request, stop_requested, report);
+  std::optional<Film> film;
+  if (!arguments.video.empty()) film.emplace(arguments.video);
+  const auto watch = [&](const EvaluationView& view) { film->add(view); };
+  const EvaluationResult result = evaluate(network, request, stop_requested, report,
+                                           film ? std::function<void(const EvaluationView&)>(watch) : nullptr);
   if (result.stopped) throw Error::failure("evaluation stopped by a signal before its end; nothing was written");
+  if (film) film->finish();
   if (arguments.json) {
     nlohmann::ordered_json json;
     json["episodes"] = result.returns.size();
@@ -90,6 +100,11 @@ void add_evaluate(CLI::App& app, Run& run) {
   command->add_option("--epsilon", arguments->epsilon, "Share of random actions (default: the run's config)")
       ->check(CLI::Range(0.0, 1.0));
   command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns");
+  command
+      ->add_option("--video", arguments->video,
+                   "Film it: the screen, what the agent sees and its values; .mp4, .webm, .webp or .gif; one episode "
+                   "unless told. As video.mp4 in the run directory it goes into `eaudeqn report`")
+      ->type_name("FILE");
   command->add_flag("--json", arguments->json, "One JSON object on stdout, nothing else");
   command->callback([arguments, &run] { run = [arguments] { return run_evaluate(*arguments); }; });
 }

@@ -27,6 +27,7 @@ constexpr int frames_per_step = 4;
 constexpr float repeat_action_probability = 0.25F;
 constexpr std::size_t side = 84;               // pixels
 constexpr std::int64_t half_an_hour = 27'000;  // steps
+constexpr double frames_per_second = 60;
 
 using Screen = std::vector<unsigned char>;
 
@@ -60,6 +61,7 @@ class AtariEnvironment : public Environment {
   void reset() override;
   StepResult step(int action) override;
   std::span<const std::byte> frame() const override { return std::as_bytes(std::span(frame_)); }
+  Picture picture() override;
   void set_initial_state(std::span<const double> state) override;
   std::vector<std::byte> save() const override;
   void load(std::span<const std::byte> saved) override;
@@ -80,6 +82,8 @@ class AtariEnvironment : public Environment {
   std::string state_before_episode_;           // ALE's, just before the reset; empty before the first one
   std::vector<std::uint8_t> episode_actions_;  // since the reset
   bool running_ = false;                       // between a reset and the end of its episode
+  bool watched_ = false;                       // picture() was called
+  Screen former_colours_;                      // watched: of the last but one frame of the step; empty: there is none
 };
 
 AtariEnvironment::AtariEnvironment(const std::string& name, const std::filesystem::path& rom, std::uint64_t seed,
@@ -106,6 +110,7 @@ AtariEnvironment::AtariEnvironment(const std::string& name, const std::filesyste
   for (const ale::Action action : actions_) spec_.action_names.push_back(action_name(action));
   spec_.clip_rewards = true;
   spec_.default_horizon = half_an_hour;
+  spec_.step_seconds = frames_per_step / frames_per_second;
 }
 
 void AtariEnvironment::reset() {
@@ -117,6 +122,7 @@ void AtariEnvironment::begin_episode() {
   emulator_->reset_game();
   episode_actions_.clear();
   running_ = true;
+  former_colours_.clear();
   emulator_->getScreenGrayscale(screens_[0]);
   std::fill(screens_[1].begin(), screens_[1].end(), static_cast<unsigned char>(0));
   resize_screen();
@@ -134,6 +140,7 @@ StepResult AtariEnvironment::advance(std::size_t action) {
     // A game that is over before the last two frames leaves the screens as they are, as in the code that is followed.
     const int screen = frame - (frames_per_step - 2);
     if (screen >= 0) emulator_->getScreenGrayscale(screens_[static_cast<std::size_t>(screen)]);
+    if (screen == 0 && watched_) emulator_->getScreenRGB(former_colours_);
     result.terminal = emulator_->game_over(false);
   }
   episode_actions_.push_back(static_cast<std::uint8_t>(action));
@@ -143,6 +150,21 @@ StepResult AtariEnvironment::advance(std::size_t action) {
   result.truncated = !result.terminal && static_cast<std::int64_t>(episode_actions_.size()) >= horizon_;
   running_ = !result.terminal && !result.truncated;
   return result;
+}
+
+// Games draw some objects in every other frame only, so of two frames the lighter pixel is shown, as agents see it.
+Picture AtariEnvironment::picture() {
+  watched_ = true;
+  Picture picture;
+  picture.width = emulator_->getScreen().width();
+  picture.height = emulator_->getScreen().height();
+  emulator_->getScreenRGB(picture.rgb);
+  const auto lightness = [](const std::uint8_t* pixel) { return 3 * pixel[0] + 6 * pixel[1] + pixel[2]; };
+  for (std::size_t i = 0; i < former_colours_.size(); i += 3) {
+    const std::uint8_t* former = &former_colours_[i];
+    if (lightness(former) > lightness(&picture.rgb[i])) std::copy(former, former + 3, &picture.rgb[i]);
+  }
+  return picture;
 }
 
 void AtariEnvironment::set_initial_state(std::span<const double>) {

@@ -141,6 +141,46 @@ TEST(Atari, KeepsTheScreensOfTheStepBeforeWhenTheGameEndsInTheFirstTwoFrames) {
 
 TEST(Atari, FetchesTheScreenOfTheThirdFrameWhenTheGameEndsThere) { expect_end_in_frame(3, 11); }
 
+TEST(Atari, PictureIsTheLighterOfTheLastTwoColouredScreens) {
+  const auto environment = make_atari("atari/Pong", 7, 0);
+  const auto ale = emulator("atari/Pong", 7);
+  environment->reset();
+  Pixels now, former;
+  ale->getScreenRGB(now);
+  EXPECT_EQ(environment->picture().rgb, now);
+  const auto action = ale->getMinimalActionSet()[2];
+  for (int step = 0; step < 60; ++step) {
+    environment->step(2);
+    for (int frame = 0; frame < 4; ++frame) {
+      ale->act(action);
+      former = now;
+      ale->getScreenRGB(now);
+    }
+  }
+  const Picture picture = environment->picture();
+  ASSERT_EQ(picture.width * picture.height * 3, now.size());
+  std::size_t from_former = 0;
+  for (std::size_t i = 0; i < now.size(); i += 3) {
+    const auto is = [&](const Pixels& screen) { return std::equal(&screen[i], &screen[i] + 3, &picture.rgb[i]); };
+    ASSERT_TRUE(is(now) || is(former)) << "pixel " << i / 3;
+    if (!is(now)) ++from_former;
+  }
+  EXPECT_GT(from_former, 0U) << "something moved";
+  EXPECT_LT(from_former, 200U);
+}
+
+TEST(Atari, LookingChangesNothing) {
+  const auto watched = make_atari("atari/Breakout", 3, 0), alone = make_atari("atari/Breakout", 3, 0);
+  watched->reset();
+  alone->reset();
+  for (int step = 0; step < 50; ++step) {
+    watched->picture();
+    EXPECT_EQ(watched->step(step % 4).reward, alone->step(step % 4).reward);
+    ASSERT_EQ(pixels(*watched), pixels(*alone));
+  }
+  EXPECT_EQ(watched->save(), alone->save());
+}
+
 TEST(Atari, LosingALifeDoesNotEndTheEpisode) {
   const auto environment = make_atari("atari/Breakout", 0, 0);
   const auto ale = emulator("atari/Breakout", 0);

@@ -36,6 +36,10 @@ std::size_t EnvironmentSpec::frame_elements() const {
   return product;
 }
 
+Picture Environment::picture() {
+  throw Error::failure(spec().name + ": has no picture to show; Atari and MuJoCo have");
+}
+
 StepResult Environment::step(int) {
   throw Error::usage(spec().name + ": an action is " + std::to_string(spec().action_dimensions()) +
                      " numbers here, not one of a list");

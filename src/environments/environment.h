@@ -27,6 +27,7 @@ struct EnvironmentSpec {
   std::vector<float> action_low, action_high;  // per dimension of a continuous action; empty where actions are discrete
   bool clip_rewards = false;                   // learning clips rewards to [-1, 1] (Atari)
   std::int64_t default_horizon = 0;  // steps before truncation that the task itself defines (500 for CartPole-v1)
+  double step_seconds = 0;           // of the game's or the simulation's own time; 0: not told
 
   std::size_t actions() const { return action_names.size(); }  // 0 where actions are continuous
   bool continuous() const { return !action_low.empty(); }
@@ -41,6 +42,12 @@ struct StepResult {
   double reward = 0;       // unclipped
   bool terminal = false;   // the task ended: no bootstrap
   bool truncated = false;  // cut at the horizon and not terminal: bootstrap
+};
+
+// For people to look at.
+struct Picture {
+  std::size_t width = 0, height = 0;
+  std::vector<std::uint8_t> rgb;  // height rows from the top, of width pixels of three bytes
 };
 
 // Thread safety: one owner. Determinism: everything follows from the constructor's seed and the calls made.
@@ -63,6 +70,10 @@ class Environment {
   virtual std::span<const std::byte> frame() const = 0;
   // The same before its rounding to float32, where the task defines double precision (MuJoCo); else empty.
   virtual std::span<const double> frame64() const { return {}; }
+
+  // What the environment looks like now, in colour; changes nothing of its future. The first call may take long. Throws
+  // Error::failure where there is nothing to look at, or nothing to draw it with, and then says what would help.
+  virtual Picture picture();
 
   // Replaces the drawn start state after a reset (classic control: the state vector; MuJoCo: qpos, then qvel). Throws
   // Error::usage where the environment has no such thing or the size is wrong.

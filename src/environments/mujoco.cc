@@ -19,6 +19,7 @@
 #include "core/random.h"
 #include "eaudeqn/error.h"
 #include "environments/mujoco_models.h"
+#include "environments/mujoco_picture.h"
 #include "environments/mujoco_tasks.h"
 #include "environments/state_bytes.h"
 #include "environments/step_check.h"
@@ -66,6 +67,7 @@ class MujocoEnvironment : public Environment {
   StepResult step_continuous(std::span<const double> action) override { return advance(action); }
   std::span<const std::byte> frame() const override { return std::as_bytes(std::span(frame_)); }
   std::span<const double> frame64() const override { return observation_; }
+  Picture picture() override;
   void set_initial_state(std::span<const double> state) override;
   std::vector<std::byte> save() const override;
   void load(std::span<const std::byte> saved) override;
@@ -88,10 +90,11 @@ class MujocoEnvironment : public Environment {
   Model model_;
   Data data_;
   std::vector<double> observation_;
-  std::vector<float> frame_;  // observation_ in float32
-  double position_ = 0;       // forward_position as of the last step
-  std::int64_t steps_ = 0;    // since the reset
-  bool running_ = false;      // between a reset and the end of its episode
+  std::vector<float> frame_;                // observation_ in float32
+  double position_ = 0;                     // forward_position as of the last step
+  std::int64_t steps_ = 0;                  // since the reset
+  bool running_ = false;                    // between a reset and the end of its episode
+  std::unique_ptr<MujocoPainter> painter_;  // once a picture was wanted
 };
 
 MujocoEnvironment::MujocoEnvironment(const MujocoTask& task, const std::filesystem::path& model, std::uint64_t seed,
@@ -112,6 +115,7 @@ MujocoEnvironment::MujocoEnvironment(const MujocoTask& task, const std::filesyst
     spec_.action_high.push_back(to_float(model_->actuator_ctrlrange[2 * i + 1]));
   }
   spec_.default_horizon = mujoco_time_limit;
+  spec_.step_seconds = model_->opt.timestep * task_.frame_skip;
 }
 
 void MujocoEnvironment::reset() {
@@ -122,6 +126,14 @@ void MujocoEnvironment::reset() {
     data_->qvel[i] += task_.normal_velocity_noise ? noise * stream_.normal() : stream_.uniform(-noise, noise);
   }
   start();
+}
+
+// Drawn from a copy, brought to the state after the last step: the simulation goes on as if nobody had looked.
+Picture MujocoEnvironment::picture() {
+  if (painter_ == nullptr) painter_ = std::make_unique<MujocoPainter>(*model_, spec_.name);
+  const Data copy(mj_copyData(nullptr, model_.get(), data_.get()), mj_deleteData);
+  mj_forward(model_.get(), copy.get());
+  return painter_->paint(*model_, *copy);
 }
 
 void MujocoEnvironment::start() {

@@ -35,26 +35,40 @@ class Player {
     weights_->copy(network);
   }
 
-  StepResult step(Environment& environment, const FrameStack& stack) {
-    if (greedy_) return environment.step(greedy_->act(*weights_, stack.planes()));
+  // Decides on the mean or best action, and knows values() from then on.
+  void choose(const Environment& environment, const FrameStack& stack) {
+    if (greedy_) {
+      action_ = greedy_->act(*weights_, stack.planes());
+      values_ = greedy_->values();
+      return;
+    }
     std::memcpy(observation_.data(), environment.frame().data(), environment.frame().size());
-    return step_continuous(environment, continuous_->mean_action(*weights_, observation_));
+    values_ = continuous_->mean_action(*weights_, observation_);
+    direction_.assign(values_.begin(), values_.end());
   }
-  StepResult step_at_random(Environment& environment, RandomStream& stream) {
-    if (greedy_) return environment.step(static_cast<int>(stream.below(spec_.actions())));
-    std::vector<float> action(spec_.action_dimensions());
-    for (float& value : action) value = static_cast<float>(stream.uniform(-1.0, 1.0));
-    return step_continuous(environment, action);
+  void choose_at_random(RandomStream& stream) {
+    if (greedy_) {
+      action_ = static_cast<int>(stream.below(spec_.actions()));
+      return;
+    }
+    direction_.resize(spec_.action_dimensions());
+    for (float& value : direction_) value = static_cast<float>(stream.uniform(-1.0, 1.0));
   }
-
- private:
-  StepResult step_continuous(Environment& environment, std::span<const float> action) {
-    scale_action(action, spec_.action_low, spec_.action_high, scaled_);
+  StepResult step(Environment& environment) {
+    if (greedy_) return environment.step(action_);
+    scale_action(direction_, spec_.action_low, spec_.action_high, scaled_);
     return environment.step_continuous(std::span<const float>(scaled_));
   }
 
+  int action() const { return greedy_ ? action_ : -1; }
+  std::span<const float> values() const { return values_; }
+
+ private:
   const EnvironmentSpec& spec_;
   std::vector<float> scaled_, observation_;
+  int action_ = 0;                // discrete
+  std::vector<float> direction_;  // continuous, in [-1, 1]
+  std::span<const float> values_;
   std::optional<GreedyActor> greedy_;
   std::optional<ContinuousActor> continuous_;
   std::optional<SingleWeights> weights_;
@@ -63,7 +77,8 @@ class Player {
 }  // namespace
 
 EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
-                          const std::function<void(const EvaluationResult&)>& progress) {
+                          const std::function<void(const EvaluationResult&)>& progress,
+                          const std::function<void(const EvaluationView&)>& watch) {
   RandomStream seeds(request.seed, "evaluation environment");
   RandomStream exploration(request.seed, "evaluation exploration");
   const auto environment = make_environment(request.environment, seeds.next_u32() >> 1, request.horizon);
@@ -74,6 +89,11 @@ EvaluationResult evaluate(const Network& network, const EvaluationRequest& reque
   const auto finished = [&] {
     if (request.steps > 0) return result.steps >= request.steps;
     return static_cast<std::int64_t>(result.returns.size()) >= request.episodes;
+  };
+  const auto view = [&](bool random, bool over, std::int64_t length, double episode_return) {
+    const auto episode = static_cast<std::int64_t>(result.returns.size());
+    return EvaluationView{*environment, stack.planes(), player.values(), player.action(), random,
+                          over,         episode,        length,          episode_return};
   };
   while (!finished()) {
     environment->reset();
@@ -87,8 +107,10 @@ EvaluationResult evaluate(const Network& network, const EvaluationRequest& reque
         return result;
       }
       const bool random = exploration.uniform() < request.epsilon;
-      const StepResult step =
-          random ? player.step_at_random(*environment, exploration) : player.step(*environment, stack);
+      if (!random || watch) player.choose(*environment, stack);
+      if (random) player.choose_at_random(exploration);
+      if (watch) watch(view(random, false, length, episode_return));
+      const StepResult step = player.step(*environment);
       stack.push(environment->frame());
       episode_return += step.reward;
       ++length;
@@ -96,6 +118,7 @@ EvaluationResult evaluate(const Network& network, const EvaluationRequest& reque
       over = step.terminal || step.truncated;
       if (progress) progress(result);
     }
+    if (watch) watch(view(false, true, length, episode_return));
     if (over || result.returns.empty()) {
       result.returns.push_back(episode_return);
       result.lengths.push_back(length);

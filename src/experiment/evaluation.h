@@ -3,10 +3,12 @@
 
 #include <cstdint>
 #include <functional>
+#include <span>
 #include <string>
 #include <vector>
 
 #include "engine/network.h"
+#include "environments/environment.h"
 
 namespace eaudeqn {
 
@@ -19,6 +21,18 @@ struct EvaluationRequest {
   std::uint64_t seed = 1;
 };
 
+// What is about to happen, for whoever films it. Valid during the call.
+struct EvaluationView {
+  Environment& environment;
+  std::span<const std::byte> observation;  // planes, as the network reads them
+  std::span<const float> values;           // Q of every action; continuous: the mean action, -1 .. 1
+  int action = -1;                         // discrete: the one that is taken
+  bool random = false;                     // the action was drawn, not chosen
+  bool over = false;                       // the episode has ended and nothing more is done; values are the last ones
+  std::int64_t episode = 0, step = 0;      // from 0; step counts in the episode
+  double episode_return = 0;               // so far
+};
+
 struct EvaluationResult {
   std::vector<double> returns;  // unclipped, one per episode
   std::vector<std::int64_t> lengths;
@@ -29,8 +43,9 @@ struct EvaluationResult {
 };
 
 // A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each
-// step.
+// step, `watch` (may be empty) before each and at an episode's end.
 EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
-                          const std::function<void(const EvaluationResult&)>& progress = {});
+                          const std::function<void(const EvaluationResult&)>& progress = {},
+                          const std::function<void(const EvaluationView&)>& watch = {});
 
 }  // namespace eaudeqn

@@ -230,7 +230,7 @@ TEST(EventWriter, NamesTheFileWhenAWriteFails) {
   EXPECT_EQ(std::filesystem::file_size(file), size_before) << "no partial record stays";
 }
 
-TEST(MetricsEvents, TagsAreEventFieldAndIndex) {
+TEST(MetricsEvents, TagsAreThoseOfTheTableAndIndices) {
   const TestDirectory directory;
   Metrics metrics(directory.path(), 0);
   metrics.record("target_update", 200,
@@ -241,9 +241,8 @@ TEST(MetricsEvents, TagsAreEventFieldAndIndex) {
                   {"nested", {{"a", 3}}},
                   {"none", nullptr}});
   const auto events = read_events(event_files(directory.path())[0]);
-  EXPECT_THAT(scalars(events),
-              ElementsAre(std::pair("target_update/selected", 1.0f), std::pair("target_update/losses/0", 0.25f),
-                          std::pair("target_update/losses/2", 0.5f), std::pair("target_update/nested/a", 3.0f)));
+  EXPECT_THAT(scalars(events), ElementsAre(std::pair("train/selected_network", 1.0f), std::pair("train/loss/0", 0.25f),
+                                           std::pair("train/loss/2", 0.5f), std::pair("target_update/nested/a", 3.0f)));
   for (std::size_t i = 1; i < events.size(); ++i) EXPECT_EQ(events[i].step, 200);
 }
 

@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "eaudeqn/error.h"
 #include "experiment/append_file.h"
+#include "experiment/metric_names.h"
 
 namespace eaudeqn {
 namespace {
@@ -63,6 +64,14 @@ void write_scalars(EventWriter& events, const std::string& tag, std::int64_t ste
   }
 }
 
+void write_fields(EventWriter& events, const std::string& event, std::int64_t step, const Json& fields) {
+  for (const auto& [field, value] : fields.items()) {
+    const std::string tag = scalar_tag(event, field);
+    if (!tag.empty()) write_scalars(events, tag, step, value);
+  }
+  events.flush();
+}
+
 }  // namespace
 
 struct Metrics::State {
@@ -87,13 +96,13 @@ Metrics::~Metrics() = default;
 void Metrics::record(const std::string& event, std::int64_t step, const Json& fields) {
   check_fields(event, fields);
   state_->metrics.append(line_of({{"event", event}, {"step", step}}, fields));
-  write_scalars(*state_->events, event, step, fields);
-  state_->events->flush();
+  write_fields(*state_->events, event, step, fields);
 }
 
 void Metrics::record_timing(std::int64_t step, const Json& fields) {
   check_fields("timing", fields);
   state_->timing.append(line_of({{"step", step}}, fields));
+  write_fields(*state_->events, "timing", step, fields);
 }
 
 std::uint64_t Metrics::sync() {

@@ -10,8 +10,8 @@
 namespace eaudeqn {
 
 // metrics.jsonl holds only what is a function of the config (equal runs give equal bytes, resumed or not); wall-clock
-// facts go to timing.jsonl. Finite numbers of metrics lines are also written to a TensorBoard event file as scalars, at
-// the line's step, under the tag "event/field"; entries of arrays are "event/field/0", "event/field/1", ... Every line
+// facts go to timing.jsonl. Finite numbers are also written to a TensorBoard event file as scalars, at the line's step,
+// under the tag that metric_names.h gives them; entries of arrays are "tag/0", "tag/1", ... Every line
 // is in the file when its call returns. Every function throws Error::failure naming the file when a write fails. Thread
 // safety: none.
 class Metrics {

@@ -4,14 +4,14 @@ import json
 import math
 
 import numpy as np
-from program import CARTPOLE, checkpoints, train
+from program import CARTPOLE, HOPPER, ROOT, changed, checkpoints, eaudeqn, train
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 NETWORKS = 5
 
 
-def read_lines(run):
-    return [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+def read_lines(run, file="metrics.jsonl"):
+    return [json.loads(line) for line in (run / file).read_text().splitlines()]
 
 
 def read_scalars(run):
@@ -34,13 +34,21 @@ def numbers(tag, value):
         yield tag, value
 
 
+def tags():
+    """{(event, field): tag} of the table that `list metrics` prints."""
+    rows = [[cell.strip(" `") for cell in line.split("|")[1:-1]] for line in eaudeqn("list", "metrics").stdout.splitlines()]
+    return {(event or "timing", field): tag for _, event, field, tag, *_ in rows[2:]}
+
+
 def expected_scalars(lines):
+    table = tags()
     expected = {}
     for line in lines:
+        event = line.get("event", "timing")
         for key, value in line.items():
-            if key in ("event", "step"):
+            if key in ("event", "step") or not table[event, key]:
                 continue
-            for tag, number in numbers(f"{line['event']}/{key}", value):
+            for tag, number in numbers(table[event, key], value):
                 expected.setdefault(tag, []).append((line["step"], float(np.float32(number))))
     return expected
 
@@ -95,8 +103,9 @@ def test_wall_clock_facts_are_kept_apart(cartpole_run):
 
 
 def test_tensorboard_shows_the_numbers_of_the_metrics(cartpole_run):
-    expected = expected_scalars(read_lines(cartpole_run))
-    assert {"episode/return", "target_update/losses/0", f"target_update/sparsities/{NETWORKS - 1}"} <= set(expected)
+    expected = expected_scalars(read_lines(cartpole_run) + read_lines(cartpole_run, "timing.jsonl"))
+    assert {"train/episode_return", "train/loss/0", f"sparsity/network/{NETWORKS - 1}", "eval/mean_return",
+            "time/steps_per_second"} <= set(expected)  # fmt: skip
     assert read_scalars(cartpole_run) == expected
 
 
@@ -113,4 +122,21 @@ def test_a_run_that_went_on_after_a_kill_shows_every_point_once(cartpole_run, tm
 
     assert (run / "metrics.jsonl").read_bytes() == before
     assert len(list(run.glob("events.out.tfevents.*"))) == 2
-    assert read_scalars(run) == expected_scalars(read_lines(run))
+    # Wall-clock facts are of the process that wrote them: those of the first one stay in timing.jsonl.
+    shown = {tag: points for tag, points in read_scalars(run).items() if not tag.startswith("time/")}
+    assert shown == expected_scalars(read_lines(run))
+
+
+def test_the_table_of_metrics_is_what_runs_write(tmp_path):
+    """Every field of runs of all kinds is in the table, every row of the table is in a run, and the manual has the table."""
+    moves = ["rigldqn" if word == "eaudedqn" else word for word in CARTPOLE]
+    moves = changed(moves, training__steps=1500, sparsity__start=0, sparsity__period=200, sparsity__end=1400)
+    train(CARTPOLE, tmp_path / "eaudedqn")
+    train(changed(moves, population__networks=1), tmp_path / "rigldqn")
+    train(HOPPER, tmp_path / "eaudesac")
+    written = set()
+    for run in tmp_path.iterdir():
+        for line in read_lines(run) + read_lines(run, "timing.jsonl"):
+            written |= {(line.get("event", "timing"), field) for field in line if field not in ("event", "step")}
+    assert written == set(tags())
+    assert eaudeqn("list", "metrics").stdout in (ROOT / "docs" / "metrics.md").read_text()

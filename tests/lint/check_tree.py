@@ -28,6 +28,7 @@ LAYERS = {
     "agents": {"core", "environments", "replay", "engine", "sparsity", "population"},
     "deploy": {"core", "engine"},
     "experiment": {"core", "environments", "replay", "engine", "sparsity", "population", "agents", "deploy"},
+    "report": {"core", "environments", "engine", "deploy", "experiment"},
 }
 SIMULATOR_INCLUDE = re.compile(r'[<"](ale|mujoco)/')
 SIMULATOR_TARGET = re.compile(r"\beaudeqn::(ale|mujoco)\b|\bale::|\bmujoco::")

@@ -1,0 +1,52 @@
+// See reference.h.
+#include "report/reference.h"
+
+#include <algorithm>
+#include <nlohmann/json.hpp>
+
+#include "core/files.h"
+#include "eaudeqn/error.h"
+#include "report/embedded_files.h"
+
+namespace eaudeqn {
+namespace {
+
+using Json = nlohmann::json;
+
+void add_curves(const std::string& text, const std::string& origin, std::map<std::string, ReferenceCurve>& all) {
+  try {
+    const Json json = Json::parse(text);
+    for (const auto& [environment, entry] : json.at("curves").items()) {
+      ReferenceCurve curve;
+      curve.source = json.at("source").get<std::string>();
+      curve.algorithm = entry.at("algorithm").get<std::string>();
+      curve.steps = entry.at("steps").get<std::vector<double>>();
+      curve.runs = entry.at("runs").get<std::vector<std::vector<double>>>();
+      const auto uneven = [&](const auto& run) { return run.size() != curve.steps.size(); };
+      if (curve.runs.empty() || std::any_of(curve.runs.begin(), curve.runs.end(), uneven) ||
+          !std::is_sorted(curve.steps.begin(), curve.steps.end())) {
+        throw Error::failure(origin + ": " + environment +
+                             ": every run needs one number per step, and steps must rise");
+      }
+      all[environment] = std::move(curve);
+    }
+  } catch (const Json::exception& error) {
+    throw Error::failure(origin + ": no file of reference curves (docs/report.md has the format): " + error.what());
+  }
+}
+
+}  // namespace
+
+std::map<std::string, ReferenceCurve> reference_curves(const std::vector<std::filesystem::path>& files) {
+  std::map<std::string, ReferenceCurve> all;
+  for (const char* name : {"reference/atari_dqn.json", "reference/mujoco_sac.json"}) {
+    add_curves(embedded_file(name), name, all);
+  }
+  for (const auto& file : files) {
+    const auto bytes = read_file(file);
+    add_curves({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string(), all);
+  }
+  return all;
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,24 @@
+// Published learning curves to draw beside one's own: some come with the program, more from files. Not runs of this
+// program.
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace eaudeqn {
+
+struct ReferenceCurve {
+  std::string algorithm;                  // "DQN, dense (Dopamine)"
+  std::string source;                     // where the numbers are from, in a sentence
+  std::vector<double> steps;              // agent steps, ascending
+  std::vector<std::vector<double>> runs;  // [run][step]
+};
+
+// By environment. Later files replace earlier ones and what comes with the program. A file is JSON: {"source": text,
+// "curves": {"atari/Pong": {"algorithm": text, "steps": [...], "runs": [[...], ...]}, ...}}. Throws Error::failure
+// naming the file and what is wrong with it.
+std::map<std::string, ReferenceCurve> reference_curves(const std::vector<std::filesystem::path>& files);
+
+}  // namespace eaudeqn
