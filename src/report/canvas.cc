@@ -49,6 +49,7 @@ Canvas::Canvas(std::size_t width, std::size_t height, Colour background)
 void Canvas::fill(int x, int y, int width, int height, Colour colour) {
   const int left = std::max(x, 0), right = std::min(x + width, static_cast<int>(width_));
   const int top = std::max(y, 0), bottom = std::min(y + height, static_cast<int>(height_));
+  if (left >= right) return;
   for (int row = top; row < bottom; ++row) {
     std::uint8_t* pixel = &pixels_[(static_cast<std::size_t>(row) * width_ + static_cast<std::size_t>(left)) * 3];
     for (int column = left; column < right; ++column, pixel += 3) std::copy(colour.begin(), colour.end(), pixel);
