@@ -23,6 +23,8 @@ log=$build/build.log
 
 if command -v ccache >/dev/null; then
   export CMAKE_CXX_COMPILER_LAUNCHER=${CMAKE_CXX_COMPILER_LAUNCHER-ccache}
+  # Without this, a source with a precompiled header is never found in the cache.
+  export CCACHE_SLOPPINESS=${CCACHE_SLOPPINESS-pch_defines,time_macros,include_file_mtime,include_file_ctime}
 fi
 
 # Prints what the configuration depends on and CMake itself does not watch.
