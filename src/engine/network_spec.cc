@@ -16,6 +16,7 @@ std::string to_json(const Architecture& architecture) {
   json["input"] = architecture.input;
   json["input_type"] = architecture.byte_input ? "uint8" : "float32";
   json["outputs"] = architecture.outputs;
+  if (!architecture.units.empty()) json["units"] = architecture.units;
   return json.dump();
 }
 
@@ -30,6 +31,7 @@ Architecture architecture_from_json(const std::string& text) {
     architecture.input = json.at("input").get<std::vector<std::size_t>>();
     architecture.outputs = json.at("outputs").get<std::size_t>();
     architecture.byte_input = json.at("input_type").get<std::string>() == "uint8";
+    if (json.contains("units")) architecture.units = json.at("units").get<std::vector<std::size_t>>();
     return architecture;
   } catch (const nlohmann::json::exception& error) {
     throw Error::failure(std::string("the architecture in the metadata cannot be read: ") + error.what());
@@ -107,7 +109,20 @@ class Builder {
                {from.channels, same_padding(from.height, 3, 2).outputs, same_padding(from.width, 3, 2).outputs});
   }
 
-  NetworkSpec finish() { return spec_; }
+  // The size of the next class of units: what is left of it, or `all`.
+  std::size_t units(std::size_t all) {
+    const std::vector<std::size_t>& left = spec_.architecture.units;
+    if (left.empty()) return all;
+    if (classes_ == left.size()) throw Error::usage("too few units: " + to_json(spec_.architecture));
+    return left[classes_++];
+  }
+
+  NetworkSpec finish() {
+    if (classes_ != spec_.architecture.units.size()) {
+      throw Error::usage("too many units: " + to_json(spec_.architecture));
+    }
+    return spec_;
+  }
 
  private:
   std::size_t add(Operation operation, TensorShape shape) {
@@ -118,16 +133,16 @@ class Builder {
   }
 
   NetworkSpec spec_;
-  std::size_t convolutions_ = 0, denses_ = 0;
+  std::size_t convolutions_ = 0, denses_ = 0, classes_ = 0;
 };
 
 // Mnih et al. 2015, with SAME padding as in the paper's code.
 NetworkSpec nature(const Architecture& architecture) {
   Builder builder(architecture);
-  std::size_t x = builder.convolution(0, 32, 8, 4, true);
-  x = builder.convolution(x, 64, 4, 2, true);
-  x = builder.convolution(x, 64, 3, 1, true);
-  x = builder.dense(x, architecture.features, true);
+  std::size_t x = builder.convolution(0, builder.units(32), 8, 4, true);
+  x = builder.convolution(x, builder.units(64), 4, 2, true);
+  x = builder.convolution(x, builder.units(64), 3, 1, true);
+  x = builder.dense(x, builder.units(architecture.features), true);
   builder.dense(x, architecture.outputs, false);
   return builder.finish();
 }
@@ -136,14 +151,16 @@ NetworkSpec nature(const Architecture& architecture) {
 NetworkSpec impala(const Architecture& architecture) {
   Builder builder(architecture);
   std::size_t x = 0;
-  for (const std::size_t channels : {16, 32, 32}) {
-    x = builder.max_pool(builder.convolution(x, channels * architecture.width, 3, 1, false));
+  for (const std::size_t base : {16, 32, 32}) {
+    const std::size_t channels = base * architecture.width;
+    const std::size_t tied = builder.units(channels);  // the skip connections tie what they add to
+    x = builder.max_pool(builder.convolution(x, tied, 3, 1, false));
     for (int block = 0; block < 2; ++block) {
-      const std::size_t inner = builder.convolution(builder.relu(x), channels * architecture.width, 3, 1, true);
-      x = builder.convolution(inner, channels * architecture.width, 3, 1, false, static_cast<int>(x));
+      const std::size_t inner = builder.convolution(builder.relu(x), builder.units(channels), 3, 1, true);
+      x = builder.convolution(inner, tied, 3, 1, false, static_cast<int>(x));
     }
   }
-  x = builder.dense(builder.relu(x), architecture.features, true);
+  x = builder.dense(builder.relu(x), builder.units(architecture.features), true);
   builder.dense(x, architecture.outputs, false);
   return builder.finish();
 }
@@ -151,7 +168,7 @@ NetworkSpec impala(const Architecture& architecture) {
 NetworkSpec mlp(const Architecture& architecture) {
   Builder builder(architecture);
   std::size_t x = 0;
-  for (const std::size_t size : architecture.hidden) x = builder.dense(x, size, true);
+  for (const std::size_t size : architecture.hidden) x = builder.dense(x, builder.units(size), true);
   builder.dense(x, architecture.outputs, false);
   return builder.finish();
 }
@@ -161,6 +178,7 @@ void check_sizes(const Architecture& architecture) {
                (architecture.input.size() == 1 || architecture.input.size() == 3);
   for (const std::size_t size : architecture.input) sound = sound && size > 0 && size <= 1'000'000;
   for (const std::size_t size : architecture.hidden) sound = sound && size > 0 && size <= 1'000'000;
+  for (const std::size_t size : architecture.units) sound = sound && size > 0 && size <= 1'000'000;
   if (architecture.kind != "mlp") {
     sound = sound && architecture.features > 0 && architecture.features <= 1'000'000 && architecture.width > 0 &&
             architecture.width <= 1'000;

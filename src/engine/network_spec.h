@@ -17,6 +17,9 @@ struct Architecture {
   std::vector<std::size_t> input;   // {C, H, W}, or {n}
   std::size_t outputs = 0;          // number of actions
   bool byte_input = false;          // uint8 observations, divided by 255
+  // Where units were removed (smaller_network.h): how many are left of each class of unit_classes.h, in that order,
+  // whatever features, width and hidden say. Empty: all.
+  std::vector<std::size_t> units;
 
   bool operator==(const Architecture&) const = default;
 };
