@@ -1,7 +1,8 @@
-"""Runs clang-tidy on the program's sources, with the compile commands of the clang preset: run_clang_tidy.py [FILE...].
+"""Shows every source to Clang, with the compile commands of the clang preset: run_clang.py [FILE...].
 
-It leaves out the unit tests: macros of the test framework drown what clang-tidy has to say. A file that was clean is
-not looked at again until it, any header of the tree, the checks or its compile command change.
+The program's sources go through clang-tidy, which gives Clang's warnings too. Tests and benchmarks go through the compiler
+alone, which stops before it generates code: macros of the test framework drown what clang-tidy has to say. A file that
+was clean is not looked at again until it, any header of the tree, the checks or its compile command change.
 """
 
 import concurrent.futures
@@ -9,36 +10,46 @@ import hashlib
 import json
 import os
 import pathlib
+import shlex
 import subprocess
 import sys
 
 from files import ROOT, project_files
 
 BUILD = ROOT / "build" / "clang"
-CLEAN = BUILD / "clang_tidy"
+CLEAN = BUILD / "clean"
 
 
 def configured_commands():
-    """The compile command of every source of the program: {path relative to ROOT: command}."""
+    """The compile command of every source: {path relative to ROOT: command}."""
     subprocess.run([str(ROOT / "scripts" / "build.sh"), "clang", "--tests", "--configure-only"], check=True)
     commands = {}
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
         if path.is_relative_to(ROOT):
             commands[path.relative_to(ROOT).as_posix()] = entry["command"]
-    return {
-        name: command
-        for name, command in sorted(commands.items())
-        if name.startswith(("src/", "apps/")) and name.endswith(".cc") and not name.endswith("_test.cc")
-    }
+    return {name: command for name, command in sorted(commands.items()) if name.endswith((".cc", ".c"))}
 
 
-def tidy(name, key):
-    """Returns what clang-tidy has to say about one file, or "" if it is clean."""
+def is_program(name):
+    return name.startswith(("src/", "apps/")) and not name.endswith("_test.cc")
+
+
+def inspection(name, command):
+    """The command that looks at one file."""
+    if is_program(name):
+        return ["clang-tidy", "--quiet", "-p", str(BUILD), str(ROOT / name)]
+    words = shlex.split(command)
+    at = words.index("-o")
+    return [word for i, word in enumerate(words) if i not in (at, at + 1) and word != "-c"] + ["-fsyntax-only"]
+
+
+def look(name, command, key):
+    """Returns what Clang has to say about one file, or "" if it is clean."""
     mark = CLEAN / name.replace("/", "+")
     if mark.is_file() and mark.read_text() == key:
         return ""
-    run = subprocess.run(["clang-tidy", "--quiet", "-p", str(BUILD), name], cwd=ROOT, capture_output=True, text=True)
+    run = subprocess.run(inspection(name, command), cwd=BUILD, capture_output=True, text=True)
     if run.returncode == 0:
         mark.write_text(key)
         return ""
@@ -58,7 +69,7 @@ def main(only):
     keys = {name: hashlib.sha256(content).hexdigest() for name, content in inputs.items()}
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         unclean = 0
-        for text in pool.map(lambda name: tidy(name, keys[name]), names):
+        for text in pool.map(lambda name: look(name, commands[name], keys[name]), names):
             if text:
                 unclean += 1
                 print(text, flush=True)
