@@ -1,6 +1,8 @@
 // See workspace.h.
 #include "engine/workspace.h"
 
+#include <functional>
+
 #include "eaudeqn/error.h"
 #include "engine/kernels/elementwise.h"
 
@@ -20,7 +22,7 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
                          " bytes for " + std::to_string(batch) + " of " + std::to_string(elements) + " elements");
   }
   batch_ = batch;
-  pool.for_each(layout_.channels * layout_.height, [&](std::size_t task, int) {
+  const auto load_row = [&](std::size_t task, int) {
     const std::size_t channel = task / layout_.height;
     const std::size_t row = task % layout_.height;
     if (plan_->byte_planes) {
@@ -30,7 +32,9 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
     } else {
       load_float_row(layout_, observations, batch, channel, row, values_.data());
     }
-  });
+  };
+  // By reference, which a std::function holds without allocating: deployment must not.
+  pool.for_each(layout_.channels * layout_.height, std::ref(load_row));
 }
 
 void InputTensor::load_units(std::size_t first_unit, std::span<const float> rows, std::size_t batch) {
