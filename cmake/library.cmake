@@ -1,5 +1,5 @@
 # The library that is installed: the C functions of eaudeqn/eaudeqn.h with all that they need of src/ in one file, shared
-# and static, and what lets others find it. It holds no trainer and no environment: deploy, engine and basics are all.
+# and static, and what lets others find it. It holds no trainer and no environment: deploy, inference and basics are all.
 #   cmake --install build/release --component library --prefix DIR
 # Component `python` is the shared library inside the Python package (pyproject.toml).
 include(GNUInstallDirs)
@@ -13,7 +13,7 @@ if(EAUDEQN_LIBRARY_ONLY)
   add_subdirectory(src/deploy EXCLUDE_FROM_ALL)
 endif()
 
-set(objects $<TARGET_OBJECTS:eaudeqn_basics> $<TARGET_OBJECTS:eaudeqn_engine> $<TARGET_OBJECTS:eaudeqn_deploy>)
+set(objects $<TARGET_OBJECTS:eaudeqn_basics> $<TARGET_OBJECTS:eaudeqn_inference> $<TARGET_OBJECTS:eaudeqn_deploy>)
 add_library(eaudeqn_shared SHARED ${objects})
 add_library(eaudeqn_static STATIC ${objects})
 set_target_properties(eaudeqn_shared eaudeqn_static PROPERTIES OUTPUT_NAME eaudeqn LINKER_LANGUAGE CXX)
