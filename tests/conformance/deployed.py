@@ -13,7 +13,7 @@ BUILD = Path(os.environ.get("EAUDEQN_BUILD") or Path(__file__).resolve().parents
 def pong_policy(directory: Path) -> Path:
     """Pruned: the next target is drawn at random, and after some updates not the densest one."""
     train(changed(PONG, population__selection="random", training__target_update_period=20,
-                  seed=3), directory / "pong")
+                  sparsity__max_speed=0.02, seed=3), directory / "pong")
     return directory / "pong" / "policy.safetensors"
 
 
