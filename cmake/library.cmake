@@ -20,7 +20,7 @@ set_target_properties(eaudeqn_shared eaudeqn_static PROPERTIES OUTPUT_NAME eaude
 set(symbols ${CMAKE_SOURCE_DIR}/cmake/library_symbols.txt)
 set_target_properties(eaudeqn_shared PROPERTIES
   VERSION ${PROJECT_VERSION} SOVERSION ${PROJECT_VERSION_MAJOR} LINK_DEPENDS ${symbols})
-target_link_options(eaudeqn_shared PRIVATE LINKER:--version-script=${symbols} LINKER:--no-undefined LINKER:--as-needed)
+target_link_options(eaudeqn_shared PRIVATE LINKER:--version-script=${symbols} LINKER:--as-needed)
 target_link_libraries(eaudeqn_shared PRIVATE fmt::fmt hwy::hwy Threads::Threads ${XXHASH_LIBRARY})
 
 install(TARGETS eaudeqn_shared eaudeqn_static COMPONENT library

@@ -78,8 +78,7 @@ void eaudeqn_policy_free(eaudeqn_policy* policy);  // NULL is fine
 const eaudeqn_spec* eaudeqn_policy_spec(const eaudeqn_policy* policy);
 const char* eaudeqn_policy_metadata(const eaudeqn_policy* policy, const char* key);  // NULL: no such key
 
-// largest_batch: of later calls of eaudeqn_forward, at least 1, which takes the least memory and is enough for acting.
-eaudeqn_status eaudeqn_session_create(const eaudeqn_policy* policy, size_t largest_batch, eaudeqn_session** session);
+eaudeqn_status eaudeqn_session_create(const eaudeqn_policy* policy, eaudeqn_session** session);
 void eaudeqn_session_free(eaudeqn_session* session);  // NULL is fine
 
 // `batch` observations, side by side: `bytes` is batch * observation_bytes. outputs: [batch][spec.outputs].

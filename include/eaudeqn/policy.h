@@ -51,9 +51,9 @@ class Policy {
 // throws eaudeqn::Error, and nothing but the constructor allocates, unless it throws.
 class Session {
  public:
-  explicit Session(const Policy& policy, std::size_t largest_batch = 1) : policy_(policy) {
+  explicit Session(const Policy& policy) : policy_(policy) {
     eaudeqn_session* session = nullptr;
-    check(eaudeqn_session_create(policy.get(), largest_batch, &session));
+    check(eaudeqn_session_create(policy.get(), &session));
     session_.reset(session);
   }
 

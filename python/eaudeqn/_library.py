@@ -37,7 +37,7 @@ _SIGNATURES = {
     "policy_load": (c_int, [c_char_p, POINTER(c_void_p)]),
     "policy_free": (None, [c_void_p]),
     "policy_spec": (POINTER(Spec), [c_void_p]),
-    "session_create": (c_int, [c_void_p, c_size_t, POINTER(c_void_p)]),
+    "session_create": (c_int, [c_void_p, POINTER(c_void_p)]),
     "session_free": (None, [c_void_p]),
     "forward": (c_int, [c_void_p, c_void_p, c_size_t, c_size_t, c_void_p]),
     "act": (c_int, [c_void_p, c_void_p, c_size_t, POINTER(c_size_t)]),

@@ -19,8 +19,6 @@ from eaudeqn._library import call, functions
 # The index of a discrete action, or a continuous one, float32 (dimensions).
 Action = Union[int, NDArray[np.float32]]
 
-_LARGEST_BATCH = 32  # larger ones run in blocks; the results do not depend on it
-
 
 def version() -> str:
     return functions["version"]().decode()
@@ -152,7 +150,7 @@ class Session:
         self._shape, self._dtype = policy.observation_shape, policy.observation_dtype
         self._outputs, self._dimensions = policy.outputs, policy._spec.action_dimensions
         self._handle = ctypes.c_void_p()
-        call("session_create", policy._handle, _LARGEST_BATCH, ctypes.byref(self._handle))
+        call("session_create", policy._handle, ctypes.byref(self._handle))
         weakref.finalize(self, functions["session_free"], self._handle)
         self._action = ctypes.c_size_t()
 
@@ -179,10 +177,7 @@ class Session:
         batch = np.shape(observations)[:1]
         array = self._checked(observations, batch + self._shape, "the observations")
         outputs = np.empty((len(array), self._outputs), np.float32)
-        for begin in range(0, len(array), _LARGEST_BATCH):
-            rows = array[begin : begin + _LARGEST_BATCH]
-            result = outputs[begin : begin + _LARGEST_BATCH]
-            call("forward", self._handle, rows.ctypes.data, rows.nbytes, len(rows), result.ctypes.data)
+        call("forward", self._handle, array.ctypes.data, array.nbytes, len(array), outputs.ctypes.data)
         return outputs
 
     def _checked(self, value: ArrayLike, shape: tuple[int, ...], what: str) -> NDArray[Any]:

@@ -140,14 +140,14 @@ const char* eaudeqn_policy_metadata(const eaudeqn_policy* policy, const char* ke
   return nullptr;
 }
 
-eaudeqn_status eaudeqn_session_create(const eaudeqn_policy* policy, size_t largest_batch, eaudeqn_session** session) {
+eaudeqn_status eaudeqn_session_create(const eaudeqn_policy* policy, eaudeqn_session** session) {
   if (session == nullptr) {
     return fail(EAUDEQN_ERROR_ARGUMENT, "eaudeqn_session_create: the place for the session is NULL");
   }
   *session = nullptr;
   return guarded(EAUDEQN_ERROR_INTERNAL, [&] {
     require(policy, "eaudeqn_session_create: the policy is NULL");
-    *session = new eaudeqn_session{RuntimeSession(policy->runtime, largest_batch)};
+    *session = new eaudeqn_session{RuntimeSession(policy->runtime)};
   });
 }
 

@@ -11,15 +11,9 @@
 #include "deploy/policy.h"
 #include "deploy/policy_network.h"
 #include "eaudeqn/error.h"
-#include "engine/passes.h"
 
 namespace eaudeqn {
 namespace {
-
-// Batches run in blocks of as many; a multiple of the engine's lanes.
-constexpr std::size_t kBlock = 32;
-// Fewer observations than these run one by one, which is quicker than a pass whose lanes are mostly empty.
-constexpr std::size_t kFewest = 4;
 
 std::vector<float> read_bounds(const nlohmann::json& actions, const char* key) {
   std::vector<float> bounds;
@@ -48,22 +42,41 @@ void require_finite(std::span<const std::byte> floats) {
   }
 }
 
-// -0 becomes 0: the one thing in which the two ways to compute an output may differ.
-float plain_zero(float value) { return value + 0.0F; }
+// The first of the largest; NaN only where all are.
+std::size_t largest(std::span<const float> values) {
+  std::size_t best = 0;
+  for (std::size_t a = 1; a < values.size(); ++a) {
+    if (values[a] > values[best] || (std::isnan(values[best]) && !std::isnan(values[a]))) best = a;
+  }
+  if (std::isnan(values[best])) throw Error::failure("no action: all outputs of the network are NaN");
+  return best;
+}
+
+void require_size(const char* what, std::size_t got, std::size_t wanted) {
+  if (got != wanted) throw Error::usage(fmt::format("{}: got {} bytes, wants {}", what, got, wanted));
+}
+
+void require_discrete(const Runtime& runtime) {
+  if (!runtime.continuous()) return;
+  throw Error::usage("this policy's actions are continuous: use the function for continuous actions");
+}
 
 }  // namespace
 
 Runtime::Runtime(const std::filesystem::path& file) : Runtime(read_policy(file), file.string()) {}
 
-Runtime::Runtime(Policy policy, const std::string& origin)
-    : network_(make_network(policy, origin)),
-      geometry_(std::make_shared<SingleGeometry>(std::make_shared<NetworkPlan>(network_.plan()))),
-      single_weights_(geometry_) {
+Runtime::Runtime(const Policy& policy, const std::string& origin)
+    : Runtime(policy, make_network(policy, origin), origin) {}
+
+Runtime::Runtime(const Policy& policy, const Network& network, const std::string& origin)
+    : metadata_(policy.metadata),
+      geometry_(std::make_shared<SingleGeometry>(std::make_shared<NetworkPlan>(network.plan()))),
+      network_(geometry_) {
   if (images() && !architecture().byte_input) {
     throw Error::failure(origin + ": its network reads images of float32, which this library does not; export another");
   }
-  metadata_ = std::move(policy.metadata);
-  single_weights_.copy(network_);
+  network_.copy(network);
+  for (const Layer& layer : network.layers()) active_weights_ += layer.active;
   read_actions(origin);
 }
 
@@ -91,118 +104,55 @@ void Runtime::read_actions(const std::string& origin) {
                   origin, outputs(), outputs() / 2));
 }
 
-std::size_t Runtime::active_weights() const {
-  std::size_t active = 0;
-  for (const Layer& layer : network_.layers()) active += layer.active;
-  return active;
-}
-
 std::size_t Runtime::observation_bytes() const {
-  return network_.spec().tensors[0].elements() * (architecture().byte_input ? 1 : sizeof(float));
+  return geometry_->spec().tensors[0].elements() * (architecture().byte_input ? 1 : sizeof(float));
 }
 
-RuntimeSession::RuntimeSession(std::shared_ptr<const Runtime> runtime, std::size_t largest_batch)
-    : runtime_(std::move(runtime)), largest_batch_(largest_batch), single_(runtime_->geometry()) {
-  if (largest_batch == 0) throw Error::usage("the session's largest batch: got 0, wants 1 or more");
-  const std::size_t lanes = std::min(largest_batch, kBlock);
-  if (runtime_->images()) {
-    arranged_.resize(lanes * runtime_->observation_bytes());
-    frames_.resize(runtime_->observation_bytes());
-  }
-  if (largest_batch < kFewest) return;
-  const auto& plan = runtime_->geometry()->plan();
-  input_.emplace_back(plan, lanes);
-  workspace_.emplace_back(plan, lanes, false);
-  workspace_[0].set_input(input_[0]);
-}
+RuntimeSession::RuntimeSession(std::shared_ptr<const Runtime> runtime)
+    : runtime_(std::move(runtime)),
+      forward_(runtime_->geometry()),
+      planes_(runtime_->images() ? runtime_->observation_bytes() : 0),
+      frames_(planes_.size()) {}
 
-std::span<const std::byte> RuntimeSession::arrange(std::span<const std::byte> observations, std::size_t count) {
-  const std::size_t size = runtime_->observation_bytes();
-  if (!runtime_->architecture().byte_input) require_finite(observations);
-  if (!runtime_->images()) return observations;
+std::span<const float> RuntimeSession::outputs_of(std::span<const std::byte> observation) {
+  require_size("the observation", observation.size(), runtime_->observation_bytes());
+  if (!runtime_->architecture().byte_input) require_finite(observation);
+  if (!runtime_->images()) return forward_.forward(runtime_->network(), observation);
   const std::size_t channels = runtime_->architecture().input[0];
-  for (std::size_t b = 0; b < count; ++b) {
-    const std::byte* from = observations.data() + b * size;
-    std::byte* to = arranged_.data() + b * size;
-    if (channels == 4) {
-      to_planes<4>(from, size / channels, channels, to);
-    } else {
-      to_planes<0>(from, size / channels, channels, to);
-    }
+  const std::size_t pixels = observation.size() / channels;
+  if (channels == 4) {
+    to_planes<4>(observation.data(), pixels, channels, planes_.data());
+  } else {
+    to_planes<0>(observation.data(), pixels, channels, planes_.data());
   }
-  return std::span(arranged_).first(count * size);
-}
-
-void RuntimeSession::forward_pass(std::span<const std::byte> observations, std::size_t count, float* outputs) {
-  input_[0].load(observations, count, pool_);
-  // A forward pass only reads the network; the pointer is for backward passes.
-  const Pass pass{const_cast<Network*>(&runtime_->network()), workspace_.data()};
-  eaudeqn::forward(std::span(&pass, 1), pool_);
-  for (std::size_t b = 0; b < count; ++b) {
-    for (std::size_t unit = 0; unit < runtime_->outputs(); ++unit) {
-      *outputs++ = plain_zero(workspace_[0].output(b, unit));
-    }
-  }
-}
-
-void RuntimeSession::forward_single(std::span<const std::byte> observation, float* outputs) {
-  const auto values = single_.forward(runtime_->single_weights(), observation);
-  std::transform(values.begin(), values.end(), outputs, plain_zero);
+  return forward_.forward(runtime_->network(), planes_);
 }
 
 void RuntimeSession::forward(std::span<const std::byte> observations, std::size_t batch, std::span<float> outputs) {
   const std::size_t size = runtime_->observation_bytes();
-  if (batch == 0 || batch > largest_batch_) {
-    throw Error::usage(fmt::format("the batch: got {} observations, the session takes 1 to {}", batch, largest_batch_));
+  // Divided rather than multiplied, which could overflow.
+  if (observations.size() % size != 0 || observations.size() / size != batch) {
+    throw Error::usage(fmt::format("the observations: got {} bytes for a batch of {} observations of {} bytes",
+                                   observations.size(), batch, size));
   }
-  if (observations.size() != batch * size) {
-    throw Error::usage(fmt::format("the observations: got {} bytes, wants {} for a batch of {}", observations.size(),
-                                   batch * size, batch));
+  for (std::size_t b = 0; b < batch; ++b) {
+    const auto values = outputs_of(observations.subspan(b * size, size));
+    // -0 becomes 0: the one thing in which these outputs could differ from those of the passes for batches.
+    std::transform(values.begin(), values.end(), outputs.begin() + static_cast<std::ptrdiff_t>(b * values.size()),
+                   [](float value) { return value + 0.0F; });
   }
-  for (std::size_t begin = 0; begin < batch; begin += kBlock) {
-    const std::size_t count = std::min(batch - begin, kBlock);
-    const auto arranged = arrange(observations.subspan(begin * size, count * size), count);
-    float* block = outputs.data() + begin * runtime_->outputs();
-    if (count >= kFewest) {
-      forward_pass(arranged, count, block);
-      continue;
-    }
-    for (std::size_t b = 0; b < count; ++b) {
-      forward_single(arranged.subspan(b * size, size), block + b * runtime_->outputs());
-    }
-  }
-}
-
-std::size_t RuntimeSession::largest_output(std::span<const std::byte> planes) {
-  if (runtime_->continuous()) {
-    throw Error::usage("this policy's actions are continuous: use the function for continuous actions");
-  }
-  const auto values = single_.forward(runtime_->single_weights(), planes);
-  std::size_t best = 0;
-  for (std::size_t a = 1; a < values.size(); ++a) {
-    if (values[a] > values[best] || (std::isnan(values[best]) && !std::isnan(values[a]))) best = a;
-  }
-  if (std::isnan(values[best])) throw Error::failure("no action: all outputs of the network are NaN");
-  return best;
 }
 
 std::size_t RuntimeSession::act(std::span<const std::byte> observation) {
-  if (observation.size() != runtime_->observation_bytes()) {
-    throw Error::usage(
-        fmt::format("the observation: got {} bytes, wants {}", observation.size(), runtime_->observation_bytes()));
-  }
-  return largest_output(arrange(observation, 1));
+  require_discrete(*runtime_);
+  return largest(outputs_of(observation));
 }
 
 void RuntimeSession::act_continuous(std::span<const std::byte> observation, std::span<float> action) {
   if (!runtime_->continuous()) {
     throw Error::usage("this policy's actions are discrete: use the function for discrete actions");
   }
-  if (observation.size() != runtime_->observation_bytes()) {
-    throw Error::usage(
-        fmt::format("the observation: got {} bytes, wants {}", observation.size(), runtime_->observation_bytes()));
-  }
-  const auto means = single_.forward(runtime_->single_weights(), arrange(observation, 1));
+  const auto means = outputs_of(observation);
   for (std::size_t i = 0; i < action.size(); ++i) {
     if (std::isnan(means[i])) throw Error::failure(fmt::format("no action: output {} of the network is NaN", i));
     const float low = runtime_->action_low()[i], high = runtime_->action_high()[i];
@@ -217,13 +167,12 @@ void RuntimeSession::reset() {
 
 std::size_t RuntimeSession::act_on_frame(std::span<const std::byte> frame) {
   if (frames_.empty()) throw Error::usage("this policy's observations are vectors, which have no frames");
+  require_discrete(*runtime_);
   const std::size_t wanted = frames_.size() / runtime_->architecture().input[0];
-  if (frame.size() != wanted) {
-    throw Error::usage(fmt::format("the frame: got {} bytes, wants {}", frame.size(), wanted));
-  }
+  require_size("the frame", frame.size(), wanted);
   std::memmove(frames_.data(), frames_.data() + wanted, frames_.size() - wanted);
   std::memcpy(frames_.data() + frames_.size() - wanted, frame.data(), wanted);
-  return largest_output(frames_);
+  return largest(forward_.forward(runtime_->network(), frames_));
 }
 
 }  // namespace eaudeqn

@@ -10,14 +10,12 @@
 #include <string>
 #include <vector>
 
-#include "core/parallel.h"
-#include "engine/network.h"
 #include "engine/single_forward.h"
 #include "engine/single_weights.h"
-#include "engine/workspace.h"
 
 namespace eaudeqn {
 
+class Network;
 struct Policy;
 
 // A policy ready to run. Thread safety: immutable.
@@ -27,12 +25,11 @@ class Runtime {
   // the outputs.
   explicit Runtime(const std::filesystem::path& file);
 
-  const Network& network() const { return network_; }
-  const Architecture& architecture() const { return network_.spec().architecture; }
-  const SingleWeights& single_weights() const { return single_weights_; }
+  const Architecture& architecture() const { return geometry_->spec().architecture; }
+  const SingleWeights& network() const { return network_; }
   const std::shared_ptr<const SingleGeometry>& geometry() const { return geometry_; }
-  std::size_t weights() const { return network_.spec().weights(); }
-  std::size_t active_weights() const;
+  std::size_t weights() const { return geometry_->spec().weights(); }
+  std::size_t active_weights() const { return active_weights_; }
   const std::map<std::string, std::string>& metadata() const { return metadata_; }
 
   bool images() const { return architecture().input.size() == 3; }
@@ -45,22 +42,26 @@ class Runtime {
   const std::vector<float>& action_high() const { return action_high_; }
 
  private:
-  Runtime(Policy policy, const std::string& origin);
+  Runtime(const Policy& policy, const std::string& origin);
+  Runtime(const Policy& policy, const Network& network, const std::string& origin);
   void read_actions(const std::string& origin);
 
   std::map<std::string, std::string> metadata_;
-  Network network_;  // for batches
   std::shared_ptr<const SingleGeometry> geometry_;
-  SingleWeights single_weights_;
+  SingleWeights network_;
+  std::size_t active_weights_ = 0;
   std::vector<std::string> action_names_;
   std::vector<float> action_low_, action_high_;
 };
 
 // Working memory of one thread and the frame stack of one episode; nothing is allocated after construction. Throws
 // Error::usage for a wrong call, Error::failure where the outputs are NaN. Thread safety: one owner.
+//
+// Batches run one observation at a time: the kernels for single observations take no longer for each than the passes
+// for batches do, which have to fill their lanes first.
 class RuntimeSession {
  public:
-  RuntimeSession(std::shared_ptr<const Runtime> runtime, std::size_t largest_batch);
+  explicit RuntimeSession(std::shared_ptr<const Runtime> runtime);
 
   const Runtime& runtime() const { return *runtime_; }
 
@@ -71,21 +72,14 @@ class RuntimeSession {
   std::size_t act_on_frame(std::span<const std::byte> frame);
 
  private:
-  // Copies `count` observations into arranged_ as the engine reads them: planes of images, floats.
-  std::span<const std::byte> arrange(std::span<const std::byte> observations, std::size_t count);
-  void forward_pass(std::span<const std::byte> observations, std::size_t count, float* outputs);
-  void forward_single(std::span<const std::byte> observation, float* outputs);
-  std::size_t largest_output(std::span<const std::byte> planes);
+  // The network's outputs for one raw observation; valid until the next call.
+  std::span<const float> outputs_of(std::span<const std::byte> observation);
 
   std::shared_ptr<const Runtime> runtime_;
-  std::size_t largest_batch_;
-  SingleForward single_;
-  std::vector<std::byte> arranged_;
-  std::vector<std::byte> frames_;  // [frame, oldest first][rows * columns]; empty where observations are vectors
-  // For batches; empty where the largest batch does not need them.
-  ThreadPool pool_{1};
-  std::vector<InputTensor> input_;
-  std::vector<Workspace> workspace_;
+  SingleForward forward_;
+  // [frame, oldest first][rows * columns]; empty where observations are vectors.
+  std::vector<std::byte> planes_;  // of an observation
+  std::vector<std::byte> frames_;  // of the episode
 };
 
 }  // namespace eaudeqn

@@ -3,7 +3,7 @@
 
 #include "eaudeqn/error.h"
 #include "engine/backward_parts.h"
-#include "engine/kernels/elementwise_training.h"
+#include "engine/kernels/elementwise.h"
 #include "engine/passes.h"
 
 namespace eaudeqn {

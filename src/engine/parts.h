@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstddef>
-#include <functional>
 #include <span>
 #include <vector>
 
@@ -15,11 +14,6 @@ namespace eaudeqn {
 // Calls work(pass, part, worker) for each part in 0 .. count(pass) - 1 of each pass, in any order and on any thread.
 template <typename Count, typename Work>
 void for_each_part(std::span<const Pass> passes, ThreadPool& pool, const Count& count, const Work& work) {
-  if (passes.size() == 1) {  // as in deployment, which must not allocate
-    const auto only = [&](std::size_t part, int worker) { work(passes[0], part, worker); };
-    pool.for_each(count(passes[0]), std::ref(only));
-    return;
-  }
   std::vector<std::size_t> ends;
   for (const Pass& pass : passes) ends.push_back((ends.empty() ? 0 : ends.back()) + count(pass));
   pool.for_each(ends.back(), [&](std::size_t task, int worker) {

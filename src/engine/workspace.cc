@@ -1,8 +1,6 @@
 // See workspace.h.
 #include "engine/workspace.h"
 
-#include <functional>
-
 #include "eaudeqn/error.h"
 #include "engine/kernels/elementwise.h"
 
@@ -22,7 +20,7 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
                          " bytes for " + std::to_string(batch) + " of " + std::to_string(elements) + " elements");
   }
   batch_ = batch;
-  const auto load_row = [&](std::size_t task, int) {
+  pool.for_each(layout_.channels * layout_.height, [&](std::size_t task, int) {
     const std::size_t channel = task / layout_.height;
     const std::size_t row = task % layout_.height;
     if (plan_->byte_planes) {
@@ -32,9 +30,7 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
     } else {
       load_float_row(layout_, observations, batch, channel, row, values_.data());
     }
-  };
-  // By reference, which a std::function holds without allocating: deployment must not.
-  pool.for_each(layout_.channels * layout_.height, std::ref(load_row));
+  });
 }
 
 void InputTensor::load_units(std::size_t first_unit, std::span<const float> rows, std::size_t batch) {

@@ -1,9 +1,8 @@
 // See elementwise.h.
 #include "engine/kernels/elementwise.h"
 
+#include <cmath>
 #include <cstring>
-
-#include "engine/kernels/pool_window.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/elementwise.cc"
@@ -19,6 +18,30 @@ using Tag = hn::CappedTag<float, 16>;
 using Vector = hn::Vec<Tag>;
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
 
+// Plain multiplies and adds, no fusing: the same bits on every instruction set.
+void adam_update_target(const AdamStep& step, std::size_t count, const float* HWY_RESTRICT gradient,
+                        float* HWY_RESTRICT weights, float* HWY_RESTRICT first_moment,
+                        float* HWY_RESTRICT second_moment) {
+  const Tag d;
+  const Vector b1 = hn::Set(d, 0.9F);
+  const Vector b2 = hn::Set(d, 0.999F);
+  const Vector rest1 = hn::Set(d, static_cast<float>(1.0 - 0.9));
+  const Vector rest2 = hn::Set(d, static_cast<float>(1.0 - 0.999));
+  const Vector correction1 = hn::Set(d, step.correction1);
+  const Vector correction2 = hn::Set(d, step.correction2);
+  const Vector rate = hn::Set(d, step.learning_rate);
+  const Vector epsilon = hn::Set(d, step.epsilon);
+  for (std::size_t i = 0; i < count; i += kVectorWidth) {
+    const Vector g = hn::Load(d, gradient + i);
+    const Vector m = hn::Add(hn::Mul(b1, hn::Load(d, first_moment + i)), hn::Mul(rest1, g));
+    const Vector v = hn::Add(hn::Mul(b2, hn::Load(d, second_moment + i)), hn::Mul(rest2, hn::Mul(g, g)));
+    const Vector direction = hn::Div(hn::Div(m, correction1), hn::Add(hn::Sqrt(hn::Div(v, correction2)), epsilon));
+    hn::Store(m, d, first_moment + i);
+    hn::Store(v, d, second_moment + i);
+    hn::Store(hn::Sub(hn::Load(d, weights + i), hn::Mul(rate, direction)), d, weights + i);
+  }
+}
+
 void relu_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
   const Tag d;
   for (std::size_t c = 0; c < in.channels; ++c) {
@@ -32,13 +55,58 @@ void relu_forward_target(const TensorLayout& in, const float* input, const Tenso
   }
 }
 
+void relu_backward_target(const TensorLayout& in, const float* input, const TensorLayout& out_gradient,
+                          const float* output_gradient, const TensorLayout& in_gradient, float* input_gradient,
+                          bool accumulate) {
+  const Tag d;
+  for (std::size_t c = 0; c < in.channels; ++c) {
+    for (std::size_t y = 0; y < in.height; ++y) {
+      const float* HWY_RESTRICT source = input + in.offset(c, y, 0);
+      const float* HWY_RESTRICT from = output_gradient + out_gradient.offset(c, y, 0);
+      float* HWY_RESTRICT to = input_gradient + in_gradient.offset(c, y, 0);
+      for (std::size_t i = 0; i < in.width * in.lanes; i += kVectorWidth) {
+        Vector g = hn::IfThenElseZero(hn::Gt(hn::Load(d, source + i), hn::Zero(d)), hn::Load(d, from + i));
+        if (accumulate) g = hn::Add(g, hn::Load(d, to + i));
+        hn::Store(g, d, to + i);
+      }
+    }
+  }
+}
+
+void copy_or_add_target(const TensorLayout& from_layout, const float* source, const TensorLayout& to_layout,
+                        float* target, bool accumulate) {
+  const Tag d;
+  for (std::size_t c = 0; c < from_layout.channels; ++c) {
+    for (std::size_t y = 0; y < from_layout.height; ++y) {
+      const float* HWY_RESTRICT from = source + from_layout.offset(c, y, 0);
+      float* HWY_RESTRICT to = target + to_layout.offset(c, y, 0);
+      for (std::size_t i = 0; i < from_layout.width * from_layout.lanes; i += kVectorWidth) {
+        Vector value = hn::Load(d, from + i);
+        if (accumulate) value = hn::Add(value, hn::Load(d, to + i));
+        hn::Store(value, d, to + i);
+      }
+    }
+  }
+}
+
+// The input cells under output cell `out`: [first, last) of `inputs`, 3 wide, stride 2.
+struct Window {
+  std::size_t first, last;
+};
+HWY_INLINE Window pool_window(std::size_t out, std::size_t inputs, std::size_t outputs) {
+  const std::size_t covered = (outputs - 1) * 2 + 3;
+  const std::size_t before = covered > inputs ? (covered - inputs) / 2 : 0;
+  const std::size_t begin = out * 2;
+  return {begin > before ? begin - before : 0, HWY_MIN(begin + 3 - before, inputs)};
+}
+
 void max_pool_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
   const Tag d;
   for (std::size_t c = 0; c < out.channels; ++c) {
     for (std::size_t y = 0; y < out.height; ++y) {
-      const PoolWindow rows = pool_window(y, in.height, out.height);
+      const Window rows = pool_window(y, in.height, out.height);
       for (std::size_t x = 0; x < out.width; ++x) {
-        const PoolWindow columns = pool_window(x, in.width, out.width);
+        const Window columns = pool_window(x, in.width, out.width);
         for (std::size_t lane = 0; lane < in.lanes; lane += kVectorWidth) {
           Vector largest = hn::Load(d, input + in.offset(c, rows.first, columns.first) + lane);
           for (std::size_t r = rows.first; r < rows.last; ++r) {
@@ -47,6 +115,36 @@ void max_pool_forward_target(const TensorLayout& in, const float* input, const T
             }
           }
           hn::Store(largest, d, output + out.offset(c, y, x) + lane);
+        }
+      }
+    }
+  }
+}
+
+void max_pool_backward_target(const TensorLayout& in, const float* input, const TensorLayout& out_gradient,
+                              const float* output_gradient, const TensorLayout& in_gradient, float* input_gradient) {
+  const Tag d;
+  for (std::size_t c = 0; c < out_gradient.channels; ++c) {
+    for (std::size_t y = 0; y < out_gradient.height; ++y) {
+      const Window rows = pool_window(y, in.height, out_gradient.height);
+      for (std::size_t x = 0; x < out_gradient.width; ++x) {
+        const Window columns = pool_window(x, in.width, out_gradient.width);
+        for (std::size_t lane = 0; lane < in.lanes; lane += kVectorWidth) {
+          Vector largest = hn::Load(d, input + in.offset(c, rows.first, columns.first) + lane);
+          for (std::size_t r = rows.first; r < rows.last; ++r) {
+            for (std::size_t q = columns.first; q < columns.last; ++q) {
+              largest = hn::Max(largest, hn::Load(d, input + in.offset(c, r, q) + lane));
+            }
+          }
+          Vector rest = hn::Load(d, output_gradient + out_gradient.offset(c, y, x) + lane);
+          for (std::size_t r = rows.first; r < rows.last; ++r) {
+            for (std::size_t q = columns.first; q < columns.last; ++q) {
+              const auto chosen = hn::Eq(hn::Load(d, input + in.offset(c, r, q) + lane), largest);
+              float* to = input_gradient + in_gradient.offset(c, r, q) + lane;
+              hn::Store(hn::Add(hn::Load(d, to), hn::IfThenElseZero(chosen, rest)), d, to);
+              rest = hn::IfThenElse(chosen, hn::Zero(d), rest);
+            }
+          }
         }
       }
     }
@@ -109,18 +207,51 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace eaudeqn {
 
+HWY_EXPORT(adam_update_target);
 HWY_EXPORT(relu_forward_target);
+HWY_EXPORT(relu_backward_target);
+HWY_EXPORT(copy_or_add_target);
 HWY_EXPORT(max_pool_forward_target);
+HWY_EXPORT(max_pool_backward_target);
 HWY_EXPORT(arrange_byte_row_target);
+
+AdamStep::AdamStep(double learning_rate_, double epsilon_, std::int64_t step)
+    : learning_rate(static_cast<float>(learning_rate_)),
+      epsilon(static_cast<float>(epsilon_)),
+      correction1(static_cast<float>(1.0 - std::pow(0.9, static_cast<double>(step)))),
+      correction2(static_cast<float>(1.0 - std::pow(0.999, static_cast<double>(step)))) {}
+
+void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
+                 float* second_moment) {
+  HWY_DYNAMIC_DISPATCH(adam_update_target)(step, count, gradient, weights, first_moment, second_moment);
+}
 
 void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
                   float* output) {
   HWY_DYNAMIC_DISPATCH(relu_forward_target)(input_layout, input, output_layout, output);
 }
 
+void relu_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
+                   const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient,
+                   bool accumulate) {
+  HWY_DYNAMIC_DISPATCH(relu_backward_target)
+  (input_layout, input, output_gradient_layout, output_gradient, input_gradient_layout, input_gradient, accumulate);
+}
+
+void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout,
+                 float* target, bool accumulate) {
+  HWY_DYNAMIC_DISPATCH(copy_or_add_target)(source_layout, source, target_layout, target, accumulate);
+}
+
 void max_pool_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
                       float* output) {
   HWY_DYNAMIC_DISPATCH(max_pool_forward_target)(input_layout, input, output_layout, output);
+}
+
+void max_pool_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
+                       const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient) {
+  HWY_DYNAMIC_DISPATCH(max_pool_backward_target)
+  (input_layout, input, output_gradient_layout, output_gradient, input_gradient_layout, input_gradient);
 }
 
 void arrange_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,

@@ -1,6 +1,5 @@
-// Kernels of the forward pass without weights to walk: ReLU, max-pooling and the input stage; those of training are in
-// elementwise_training.h, the sums in rows.h. Plain versions for tests: reference.h. Thread safety: pure apart from the
-// outputs.
+// Kernels without weights to walk: Adam, ReLU, max-pooling and the input stage. The sums are in rows.h and
+// weight_gradient.h. Plain versions for tests: reference.h. Thread safety: pure apart from the outputs.
 #pragma once
 
 #include <cstddef>
@@ -11,13 +10,35 @@
 
 namespace eaudeqn {
 
+// Adam (Kingma & Ba 2015, algorithm 1; epsilon outside the root as in optax), b1 0.9, b2 0.999.
+struct AdamStep {
+  float learning_rate = 0, epsilon = 0;
+  float correction1 = 1, correction2 = 1;  // 1 - b1^t, 1 - b2^t
+
+  AdamStep(double learning_rate_, double epsilon_, std::int64_t step);  // step counts from 1
+};
+// All arrays have `count` floats, a multiple of 16, aligned to 64 bytes.
+void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
+                 float* second_moment);
+
 // output = max(0, input), one block, every channel.
 void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
                   float* output);
+// input_gradient (+)= output_gradient where input > 0.
+void relu_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
+                   const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient,
+                   bool accumulate);
+// target (+)= source, same shape.
+void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout,
+                 float* target, bool accumulate);
 
-// 3x3, stride 2, SAME (cells outside do not count); one block.
+// 3x3, stride 2, SAME (cells outside do not count); one block. The gradient goes to the first largest cell in row
+// order.
 void max_pool_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
                       float* output);
+// input_gradient must be zero before; it is written inside the border only.
+void max_pool_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
+                       const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient);
 
 // Observations [B][C][H*W] of bytes or floats -> one channel row of the batch-innermost tensor: row `row` of channel
 // `channel`, all blocks. Lanes past B are zero. Bytes stay bytes (byte_input.h) or are divided by 255.

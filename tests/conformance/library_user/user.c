@@ -30,7 +30,7 @@ int main(int argc, char** argv) {
   if (observations == NULL || outputs == NULL || file == NULL) return 65;
   if (fread(observations, size, count, file) != count) return 66;
   fclose(file);
-  status = eaudeqn_session_create(policy, count, &session);
+  status = eaudeqn_session_create(policy, &session);
   if (status != EAUDEQN_OK) return give_up(status);
   status = eaudeqn_forward(session, observations, count * size, count, outputs);
   if (status != EAUDEQN_OK) return give_up(status);

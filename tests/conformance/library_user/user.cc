@@ -18,7 +18,7 @@ void run(const eaudeqn::deploy::Policy& policy, const std::string& input, std::s
   std::ifstream(input, std::ios::binary)
       .read(reinterpret_cast<char*>(observations.data()),
             static_cast<std::streamsize>(observations.size() * sizeof(T)));
-  eaudeqn::deploy::Session session(policy, count);
+  eaudeqn::deploy::Session session(policy);
   std::vector<float> outputs(count * spec.outputs);
   session.forward(std::span<const T>(observations), count, outputs);
   output.write(reinterpret_cast<const char*>(outputs.data()),
