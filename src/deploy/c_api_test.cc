@@ -325,6 +325,19 @@ TEST_F(CApi, FilesThatAreNoPolicyAreRefused) {
   EXPECT_EQ(std::string(eaudeqn_last_error()).size(), 1023U);
 }
 
+TEST_F(CApi, ASmallFileThatDeclaresAHugeNetworkIsRefusedBeforeItTakesMemory) {
+  Policy policy;
+  policy.metadata["architecture"] = R"({"kind": "mlp", "features": 1, "width": 1, "hidden": [], "input": [70000],
+      "input_type": "float32", "outputs": 60000})";
+  PolicyLayer layer{"dense1", {60'000, 70'000}, {}, {}, {}, {}};
+  layer.row_starts.resize(60'001);
+  layer.bias.resize(60'000);
+  policy.layers.push_back(layer);
+  write_policy(policy, directory_ / "huge");
+  EXPECT_THAT(failure_message([&] { deploy::Policy::load((directory_ / "huge").string()); }),
+              AllOf(HasSubstr("huge"), HasSubstr("4200000000 weights")));
+}
+
 TEST_F(CApi, ActionsThatDoNotFitTheOutputsAreRefused) {
   for (const char* actions :
        {R"(["a", "b"])", R"([1, 2, 3, 4])", R"({"low": [1, 2]})", R"({"low": [1, 2], "high": [2]})",

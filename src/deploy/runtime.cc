@@ -15,6 +15,17 @@
 namespace eaudeqn {
 namespace {
 
+// Loading takes some bytes for each weight, active or not, and a file of a few hundred bytes can declare any number.
+constexpr std::size_t kMostWeights = std::size_t{1} << 28;
+
+const Policy& checked(const Policy& policy, const std::string& origin) {
+  std::size_t weights = 0;
+  for (const PolicyLayer& layer : policy.layers) weights += layer.parameters();
+  if (weights <= kMostWeights) return policy;
+  throw Error::failure(
+      fmt::format("{}: its network has {} weights, this library takes up to {}", origin, weights, kMostWeights));
+}
+
 std::vector<float> read_bounds(const nlohmann::json& actions, const char* key) {
   std::vector<float> bounds;
   for (const nlohmann::json& bound : actions.at(key)) bounds.push_back(bound.get<float>());
@@ -66,7 +77,7 @@ void require_discrete(const Runtime& runtime) {
 Runtime::Runtime(const std::filesystem::path& file) : Runtime(read_policy(file), file.string()) {}
 
 Runtime::Runtime(const Policy& policy, const std::string& origin)
-    : Runtime(policy, make_network(policy, origin), origin) {}
+    : Runtime(policy, make_network(checked(policy, origin), origin), origin) {}
 
 Runtime::Runtime(const Policy& policy, const Network& network, const std::string& origin)
     : metadata_(policy.metadata),

@@ -42,7 +42,6 @@ class Runtime {
   const std::vector<float>& action_high() const { return action_high_; }
 
  private:
-  Runtime(const Policy& policy, const std::string& origin);
   Runtime(const Policy& policy, const Network& network, const std::string& origin);
   void read_actions(const std::string& origin);
 
