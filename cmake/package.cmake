@@ -26,7 +26,7 @@ if(EAUDEQN_HAS_MUJOCO)
 endif()
 # Of what is linked or compiled in from the system's packages, where Debian puts it, and the texts these refer to.
 foreach(package libfmt-dev libhwy-dev liblz4-dev libxxhash-dev zlib1g-dev libstdc++6 nlohmann-json3-dev
-        libtomlplusplus-dev libcli11-dev)
+        libtomlplusplus-dev libcli11-dev libjs-chart.js)
   if(EXISTS /usr/share/doc/${package}/copyright)
     install(FILES /usr/share/doc/${package}/copyright DESTINATION ${PROGRAM_LICENCES}/licences/${package}
       COMPONENT program)

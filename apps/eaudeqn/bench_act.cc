@@ -8,6 +8,7 @@
 #include "agents/dqn.h"
 #include "bench.h"
 #include "deploy/policy_network.h"
+#include "deploy/runtime.h"
 
 namespace eaudeqn {
 namespace {
@@ -72,6 +73,10 @@ std::vector<double> measure_actions(Network& network, const Arguments& arguments
       for (std::size_t a = 0; a < outputs.size(); ++a) outputs[a] = workspace.output(0, a);
       action = largest(outputs);
     });
+  } else if (arguments.mode == "library") {
+    RuntimeSession session(std::make_shared<const Runtime>(make_policy(network, {}), "the network"));
+    times =
+        measure_milliseconds(kWarmUp, arguments.repeats, [&] { action = static_cast<int>(session.act(observation)); });
   } else {
     GreedyActor actor(plan);
     SingleWeights weights = actor.make_weights();
@@ -152,10 +157,12 @@ void add_bench_act(CLI::App& bench, Run& run) {
   command->add_option("--distribution", a->distribution, "How the sparsity is spread over the layers")
       ->check(CLI::IsMember({"uniform", "erk", "global"}));
   command
-      ->add_option("--mode", a->mode,
-                   "deployed: weights arranged once, as in evaluation; training: weights read in place; batch: the "
-                   "passes that training uses for batches")
-      ->check(CLI::IsMember({"deployed", "training", "batch"}));
+      ->add_option(
+          "--mode", a->mode,
+          "deployed: weights arranged once, as in evaluation; library: the same from interleaved frames, as the "
+          "installed library does it; training: weights read in place; batch: the passes that training uses "
+          "for batches")
+      ->check(CLI::IsMember({"deployed", "library", "training", "batch"}));
   command->add_option("--threads", a->threads, "Threads of --mode batch; the others use one whatever is said")
       ->check(CLI::Range(1, 256));
   command->add_option("--repeats", a->repeats, "Timed actions per sparsity, after 20 that do not count")

@@ -6,7 +6,8 @@
 
 #include "core/files.h"
 #include "core/test_directory.h"
-#include "eaudeqn/eaudeqn.h"
+#include "eaudeqn/config.h"
+#include "eaudeqn/train.h"
 #include "experiment/checkpoints.h"
 #include "experiment/record.h"
 
