@@ -19,6 +19,7 @@ void add_trace(CLI::App& app, Run& run);
 void add_list(CLI::App& app, Run& run);
 void add_bench(CLI::App& app, Run& run);
 void add_dataset(CLI::App& app, Run& run);
+void add_export(CLI::App& app, Run& run);
 
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);

@@ -52,6 +52,7 @@ int run_command_line(int argc, char** argv) {
   add_list(app, run);
   add_bench(app, run);
   add_dataset(app, run);
+  add_export(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -59,7 +60,8 @@ int run_command_line(int argc, char** argv) {
   }
   if (!run)
     throw Error::usage(
-        "a command is required: train, evaluate, inspect, forward, trace, list, dataset or bench (see eaudeqn --help)");
+        "a command is required: train, evaluate, inspect, forward, trace, list, dataset, export or bench (see eaudeqn "
+        "--help)");
   install_stop_handlers();
   return run();
 }
