@@ -12,7 +12,7 @@ packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcl
   nlohmann-json3-dev liblz4-dev libzstd-dev libxxhash-dev zlib1g-dev)
 case $profile in
   build) ;;
-  test) packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind) ;;
+  test) packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind lld qemu-system-arm) ;;
   *) die "bootstrap.sh: unknown profile '$profile'; say build or test" ;;
 esac
 

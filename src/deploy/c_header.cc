@@ -115,9 +115,7 @@ class Writer {
     if (!bytes_ && spec_.architecture.input.size() != 1) {
       throw Error::failure(origin + ": images of floats have no form in C here; only bytes and vectors have");
     }
-    if (continuous(actions_) && 2 * actions_["low"].size() != spec_.architecture.outputs) {
-      throw Error::failure(origin + ": its outputs are not a mean and a deviation for each of its actions");
-    }
+    if (continuous(actions_)) read_bounds(origin);
     for (std::size_t l = 0; l < policy.layers.size(); ++l) {
       layers_.push_back(make_c_layer(policy.layers[l], spec_, l));
       for (const std::uint32_t count : layers_.back().counts) largest_count_ = std::max(largest_count_, count);
@@ -139,6 +137,19 @@ class Writer {
   }
 
  private:
+  void read_bounds(const std::string& origin) {
+    const auto refuse = [&] {
+      throw Error::failure(origin + ": its outputs are not a mean and a deviation for each of its bounded actions");
+    };
+    try {
+      low_ = actions_["low"].get<std::vector<float>>();
+      high_ = actions_["high"].get<std::vector<float>>();
+    } catch (const Json::exception&) {
+      refuse();
+    }
+    if (low_.size() != high_.size() || 2 * low_.size() != spec_.architecture.outputs) refuse();
+  }
+
   bool uses(OperationKind kind, bool of_bytes) const {
     return std::any_of(spec_.operations.begin(), spec_.operations.end(), [&](const Operation& operation) {
       return operation.kind == kind && (bytes_ && operation.input == 0) == of_bytes;
@@ -199,7 +210,7 @@ class Writer {
     define_number("INPUT_HEIGHT", spec_.tensors[0].height);
     define_number("INPUT_WIDTH", spec_.tensors[0].width);
     define_number("OUTPUTS", spec_.architecture.outputs);
-    if (continuous(actions_)) define_number("ACTIONS", actions_["low"].size());
+    if (continuous(actions_)) define_number("ACTIONS", low_.size());
     text_ += "/* The workspace; besides it the functions need a few hundred bytes of stack. */\n";
     define_number("RAM_BYTES", sizeof(float) * (spec_.architecture.outputs + values()));
     text_ +=
@@ -250,8 +261,8 @@ class Writer {
       if (operation.kind == OperationKind::convolution) text += shape_table(operation);
     }
     if (continuous(actions_)) {
-      text += table("float", "low", actions_["low"].get<std::vector<float>>(), sizeof(float));
-      text += table("float", "high", actions_["high"].get<std::vector<float>>(), sizeof(float));
+      text += table("float", "low", low_, sizeof(float));
+      text += table("float", "high", high_, sizeof(float));
     }
     return text;
   }
@@ -389,6 +400,7 @@ class Writer {
   Network network_;
   NetworkSpec spec_;
   Json actions_;
+  std::vector<float> low_, high_;  // of continuous actions
   CWorkspace workspace_;
   std::string p_, upper_;
   bool int8_, bytes_;
