@@ -13,7 +13,7 @@ packages=(g++ cmake ninja-build pkg-config python3 python3-venv libhwy-dev libcl
 case $profile in
   build) ;;
   test)
-    packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind ffmpeg slurm-wlm munge)
+    packages+=(git libgtest-dev libgmock-dev clang clang-tidy valgrind ffmpeg slurm-wlm munge lld qemu-system-arm)
     # The browser in which the report is tested. Ubuntu has none as a package: there, one must be installed.
     [[ ! -f /etc/debian_version ]] || grep -q '^ID=ubuntu' /etc/os-release || packages+=(chromium-headless-shell)
     ;;

@@ -21,6 +21,7 @@ void add_bench(CLI::App& app, Run& run);
 void add_dataset(CLI::App& app, Run& run);
 void add_sweep(CLI::App& app, Run& run);
 void add_report(CLI::App& app, Run& run);
+void add_export(CLI::App& app, Run& run);
 
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);

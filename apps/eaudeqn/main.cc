@@ -54,6 +54,7 @@ int run_command_line(int argc, char** argv) {
   add_dataset(app, run);
   add_sweep(app, run);
   add_report(app, run);
+  add_export(app, run);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
@@ -61,8 +62,8 @@ int run_command_line(int argc, char** argv) {
   }
   if (!run)
     throw Error::usage(
-        "a command is required: train, evaluate, inspect, forward, trace, list, dataset, sweep, report or bench (see "
-        "eaudeqn "
+        "a command is required: train, evaluate, inspect, forward, export, trace, list, dataset, sweep, report or "
+        "bench (see eaudeqn "
         "--help)");
   install_stop_handlers();
   return run();

@@ -3,8 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <deque>
 #include <functional>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -13,6 +15,8 @@
 #include <set>
 #include <span>
 
+#include "deploy/column_gaps.h"
+#include "deploy/quantize.h"
 #include "deploy/safetensors.h"
 #include "eaudeqn/error.h"
 
@@ -25,7 +29,8 @@ using safetensors::Tensor;
 using safetensors::Type;
 
 constexpr const char* kFormatVersion = "format_version";
-constexpr const char* kVersion = "1";
+constexpr const char* kVersion = "1";      // 32 bits a weight
+constexpr const char* kInt8Version = "2";  // 8 bits
 constexpr const char* kLayers = "layers";
 
 // Entries of one output: in or in * rows * columns.
@@ -57,15 +62,21 @@ std::optional<std::string> shape_problem(const std::vector<std::size_t>& shape) 
   return std::nullopt;
 }
 
-std::optional<std::string> row_problem(const PolicyLayer& layer) {
-  const std::size_t rows = layer.shape[0], length = row_length(layer.shape);
-  if (layer.row_starts.size() != rows + 1 || layer.row_starts.front() != 0 ||
-      layer.row_starts.back() != layer.values.size() || layer.columns.size() != layer.values.size()) {
+std::optional<std::string> row_starts_problem(const PolicyLayer& layer) {
+  const auto& starts = layer.row_starts;
+  if (starts.size() != layer.shape[0] + 1 || starts.front() != 0 || starts.back() != layer.values.size()) {
     return "its row_starts, columns and values disagree";
   }
-  for (std::size_t row = 0; row < rows; ++row) {
+  if (!std::is_sorted(starts.begin(), starts.end())) return "its row_starts do not ascend";
+  return std::nullopt;
+}
+
+std::optional<std::string> row_problem(const PolicyLayer& layer) {
+  if (auto problem = row_starts_problem(layer)) return problem;
+  if (layer.columns.size() != layer.values.size()) return "its row_starts, columns and values disagree";
+  const std::size_t length = row_length(layer.shape);
+  for (std::size_t row = 0; row < layer.shape[0]; ++row) {
     const std::size_t begin = layer.row_starts[row], end = layer.row_starts[row + 1];
-    if (begin > end || end > layer.values.size()) return "its row_starts do not ascend";
     for (std::size_t i = begin; i < end; ++i) {
       if (layer.columns[i] >= length) return "a column is out of range";
       if (i > begin && layer.columns[i] <= layer.columns[i - 1]) return "the columns of a row do not ascend";
@@ -79,15 +90,29 @@ std::optional<std::string> layer_problem(const PolicyLayer& layer) {
   if (auto problem = row_problem(layer)) return problem;
   if (layer.bias.size() != layer.shape[0]) return "its bias has not one entry per output";
   if (!all_finite(layer.values) || !all_finite(layer.bias)) return "a weight is NaN or infinite";
+  if (!layer.scales.empty()) {
+    try {
+      integers_of(layer);
+    } catch (const Error& error) {
+      return error.what();
+    }
+  }
   return std::nullopt;
 }
+
+// Whether the weights are stored with 8 bits.
+bool is_int8(const Policy& policy) { return !policy.layers.empty() && !policy.layers.front().scales.empty(); }
+
+const char* version_of(const Policy& policy) { return is_int8(policy) ? kInt8Version : kVersion; }
 
 // ---- Writing ----
 
 std::optional<std::string> policy_problem(const Policy& policy) {
   if (policy.layers.empty()) return "it has no layers";
   const auto version = policy.metadata.find(kFormatVersion);
-  if (version != policy.metadata.end() && version->second != kVersion) return "its format_version is not 1";
+  if (version != policy.metadata.end() && version->second != version_of(policy)) {
+    return fmt::format("its format_version is not {}, which its weights need", version_of(policy));
+  }
   std::set<std::string> reserved = {kLayers, "data_xxh3", "metadata_xxh3"};
   std::set<std::string> names;
   for (const PolicyLayer& layer : policy.layers) {
@@ -95,6 +120,7 @@ std::optional<std::string> policy_problem(const Policy& policy) {
       return fmt::format("the layer name '{}' is empty or used twice", layer.name);
     }
     reserved.insert(layer.name + ".shape");
+    if (layer.scales.empty() == is_int8(policy)) return "some of its layers have scales and others have none";
     if (auto problem = layer_problem(layer)) return fmt::format("layer '{}': {}", layer.name, *problem);
   }
   for (const auto& [key, value] : policy.metadata) {
@@ -110,6 +136,62 @@ std::span<const std::byte> bytes_of(const std::vector<T>& values) {
 
 std::string sizes_text(const std::vector<std::size_t>& sizes) { return json(sizes).dump(); }
 
+// The tensors of layers, with the memory of those that are not in the policy in this form. Points into the layers.
+class TensorList {
+ public:
+  void add(const PolicyLayer& layer) {
+    const std::size_t active = layer.values.size();
+    if (layer.is_dense()) {
+      add(layer.name + ".weight", Type::f32, layer.shape, bytes_of(layer.values));
+    } else {
+      add(layer.name + ".values", Type::f32, {active}, bytes_of(layer.values));
+      add(layer.name + ".row_starts", Type::u32, {layer.row_starts.size()}, bytes_of(layer.row_starts));
+      if (column_type(layer.shape) == Type::u16) {
+        const std::vector<std::uint16_t> narrow(layer.columns.begin(), layer.columns.end());
+        add(layer.name + ".columns", Type::u16, {active}, keep(bytes_of(narrow)));
+      } else {
+        add(layer.name + ".columns", Type::u32, {active}, bytes_of(layer.columns));
+      }
+    }
+    add(layer.name + ".bias", Type::f32, {layer.bias.size()}, bytes_of(layer.bias));
+  }
+
+  void add_int8(const PolicyLayer& layer) {
+    const auto integers = integers_of(layer);
+    add(layer.name + ".scales", Type::f32, {layer.scales.size()}, bytes_of(layer.scales));
+    if (layer.is_dense()) {
+      add(layer.name + ".weight", Type::i8, layer.shape, keep(bytes_of(integers)));
+    } else {
+      const auto gaps = encode_gaps(layer.columns, layer.row_starts);
+      add(layer.name + ".values", Type::i8, {integers.size()}, keep(bytes_of(integers)));
+      add(layer.name + ".gaps", Type::u8, {gaps.size()}, keep(bytes_of(gaps)));
+      add(layer.name + ".row_starts", Type::u32, {layer.row_starts.size()}, bytes_of(layer.row_starts));
+    }
+    add(layer.name + ".bias", Type::f32, {layer.bias.size()}, bytes_of(layer.bias));
+  }
+
+  // Wide elements first, so that each tensor lies at a multiple of its element's size.
+  std::vector<Tensor> in_order() const {
+    std::vector<Tensor> tensors = tensors_;
+    std::stable_sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
+      return safetensors::bytes_of(a.type) > safetensors::bytes_of(b.type);
+    });
+    return tensors;
+  }
+
+ private:
+  void add(const std::string& name, Type type, const std::vector<std::size_t>& shape, std::span<const std::byte> data) {
+    tensors_.push_back({name, type, shape, data});
+  }
+
+  std::span<const std::byte> keep(std::span<const std::byte> bytes) {
+    return kept_.emplace_back(bytes.begin(), bytes.end());
+  }
+
+  std::vector<Tensor> tensors_;
+  std::deque<std::vector<std::byte>> kept_;
+};
+
 // ---- Reading ----
 
 class Reader {
@@ -117,10 +199,11 @@ class Reader {
   explicit Reader(const std::filesystem::path& path) : path_(path), file_(path), metadata_(file_.metadata()) {}
 
   Policy read() {
-    if (metadata_[kFormatVersion] != kVersion) {
-      refuse(path_, fmt::format("format version '{}' is not known to this program, which reads version {}",
-                                metadata_[kFormatVersion], kVersion));
+    if (metadata_[kFormatVersion] != kVersion && metadata_[kFormatVersion] != kInt8Version) {
+      refuse(path_, fmt::format("format version '{}' is not known to this program, which reads versions {} and {}",
+                                metadata_[kFormatVersion], kVersion, kInt8Version));
     }
+    int8_ = metadata_[kFormatVersion] == kInt8Version;
     Policy policy;
     for (const std::string& name : layer_names()) policy.layers.push_back(read_layer(name));
     if (tensors_used_ != file_.tensors().size()) refuse(path_, "it holds tensors that belong to no layer");
@@ -156,6 +239,7 @@ class Reader {
     PolicyLayer layer;
     layer.name = name;
     layer.bias = values<float>(name + ".bias", Type::f32);
+    if (int8_) layer.scales = values<float>(name + ".scales", Type::f32);
     if (file_.tensors().contains(name + ".weight")) {
       read_dense(layer);
     } else {
@@ -165,6 +249,25 @@ class Reader {
     return layer;
   }
 
+  // The weights as they are stored, to be multiplied in finish_weights once the rows are known.
+  void read_weights(PolicyLayer& layer, const std::string& tensor, std::size_t rank = 1) {
+    if (int8_) {
+      integers_ = values<std::int8_t>(tensor, Type::i8, rank);
+      layer.values.resize(integers_.size());
+    } else {
+      layer.values = values<float>(tensor, Type::f32, rank);
+    }
+  }
+
+  void finish_weights(PolicyLayer& layer) {
+    if (const auto problem = row_problem(layer)) refuse(path_, fmt::format("layer '{}': {}", layer.name, *problem));
+    if (!int8_) return;
+    if (layer.scales.size() != layer.shape[0]) {
+      refuse(path_, fmt::format("layer '{}': it has not one scale per output", layer.name));
+    }
+    layer.values = dequantize(layer, integers_);
+  }
+
   void read_dense(PolicyLayer& layer) {
     const std::string weight = layer.name + ".weight";
     if (metadata_.contains(layer.name + ".shape"))
@@ -172,11 +275,12 @@ class Reader {
     layer.shape = file_.tensors().at(weight).shape;
     if (const auto problem = shape_problem(layer.shape))
       refuse(path_, fmt::format("layer '{}': {}", layer.name, *problem));
-    layer.values = values<float>(weight, Type::f32, layer.shape.size());
+    read_weights(layer, weight, layer.shape.size());
     const std::size_t rows = layer.shape[0], length = row_length(layer.shape);
     for (std::size_t row = 0; row <= rows; ++row) layer.row_starts.push_back(static_cast<std::uint32_t>(row * length));
     layer.columns.resize(layer.values.size());
     for (std::size_t i = 0; i < layer.columns.size(); ++i) layer.columns[i] = static_cast<std::uint32_t>(i % length);
+    finish_weights(layer);
   }
 
   void read_sparse(PolicyLayer& layer) {
@@ -191,9 +295,24 @@ class Reader {
     metadata_.erase(shape);
     if (const auto problem = shape_problem(layer.shape))
       refuse(path_, fmt::format("layer '{}': {}", layer.name, *problem));
-    layer.values = values<float>(layer.name + ".values", Type::f32);
+    read_weights(layer, layer.name + ".values");
     layer.row_starts = values<std::uint32_t>(layer.name + ".row_starts", Type::u32);
-    if (column_type(layer.shape) == Type::u16) {
+    read_columns(layer);
+    finish_weights(layer);
+  }
+
+  void read_columns(PolicyLayer& layer) {
+    if (int8_) {
+      if (const auto problem = row_starts_problem(layer)) {
+        refuse(path_, fmt::format("layer '{}': {}", layer.name, *problem));
+      }
+      const auto gaps = values<std::uint8_t>(layer.name + ".gaps", Type::u8);
+      auto columns = decode_gaps(gaps, layer.row_starts, row_length(layer.shape));
+      if (!columns) {
+        refuse(path_, fmt::format("layer '{}': its gaps do not make one column within the row per weight", layer.name));
+      }
+      layer.columns = std::move(*columns);
+    } else if (column_type(layer.shape) == Type::u16) {
       const auto narrow = values<std::uint16_t>(layer.name + ".columns", Type::u16);
       layer.columns.assign(narrow.begin(), narrow.end());
     } else {
@@ -219,6 +338,8 @@ class Reader {
   safetensors::File file_;
   std::map<std::string, std::string> metadata_;  // what is left of it
   std::size_t tensors_used_ = 0;
+  bool int8_ = false;
+  std::vector<std::int8_t> integers_;  // of the layer being read
 };
 
 }  // namespace
@@ -241,44 +362,35 @@ void write_policy(const Policy& policy, const std::filesystem::path& file) {
     throw Error::failure(fmt::format("{}: cannot write this policy: {}; nothing was written", file.string(), *problem));
   }
   auto metadata = policy.metadata;
-  metadata.emplace(kFormatVersion, kVersion);  // where present it is this one
+  metadata.emplace(kFormatVersion, version_of(policy));  // where present it is this one
   json names = json::array();
-  std::vector<Tensor> tensors, narrow;  // 4-byte tensors first, so that each lies at a multiple of its element's size
-  std::vector<std::vector<std::uint16_t>> narrow_columns(policy.layers.size());
-  for (std::size_t l = 0; l < policy.layers.size(); ++l) {
-    const PolicyLayer& layer = policy.layers[l];
+  TensorList tensors;
+  for (const PolicyLayer& layer : policy.layers) {
     names.push_back(layer.name);
-    if (layer.is_dense()) {
-      tensors.push_back({layer.name + ".weight", Type::f32, layer.shape, bytes_of(layer.values)});
+    if (!layer.is_dense()) metadata[layer.name + ".shape"] = sizes_text(layer.shape);
+    if (is_int8(policy)) {
+      tensors.add_int8(layer);
     } else {
-      metadata[layer.name + ".shape"] = sizes_text(layer.shape);
-      const std::size_t active = layer.values.size();
-      tensors.push_back({layer.name + ".values", Type::f32, {active}, bytes_of(layer.values)});
-      tensors.push_back({layer.name + ".row_starts", Type::u32, {layer.row_starts.size()}, bytes_of(layer.row_starts)});
-      if (column_type(layer.shape) == Type::u16) {
-        for (const std::uint32_t column : layer.columns)
-          narrow_columns[l].push_back(static_cast<std::uint16_t>(column));
-        narrow.push_back({layer.name + ".columns", Type::u16, {active}, bytes_of(narrow_columns[l])});
-      } else {
-        tensors.push_back({layer.name + ".columns", Type::u32, {active}, bytes_of(layer.columns)});
-      }
+      tensors.add(layer);
     }
-    tensors.push_back({layer.name + ".bias", Type::f32, {layer.bias.size()}, bytes_of(layer.bias)});
   }
   // Strict UTF-8 checking happens where the whole header is written.
   metadata[kLayers] = names.dump(-1, ' ', false, json::error_handler_t::ignore);
-  tensors.insert(tensors.end(), narrow.begin(), narrow.end());
-  safetensors::write(file, metadata, tensors);
+  safetensors::write(file, metadata, tensors.in_order());
 }
 
 Policy read_policy(const std::filesystem::path& file) { return Reader(file).read(); }
 
 std::size_t stored_bytes(const PolicyLayer& layer) {
-  const std::size_t bias = layer.bias.size() * sizeof(float);
-  const std::size_t values = layer.values.size() * sizeof(float);
-  if (layer.is_dense()) return values + bias;
-  const std::size_t columns = layer.columns.size() * safetensors::bytes_of(column_type(layer.shape));
-  return values + columns + layer.row_starts.size() * sizeof(std::uint32_t) + bias;
+  TensorList tensors;
+  if (layer.scales.empty()) {
+    tensors.add(layer);
+  } else {
+    tensors.add_int8(layer);
+  }
+  std::size_t bytes = 0;
+  for (const Tensor& tensor : tensors.in_order()) bytes += tensor.data.size();
+  return bytes;
 }
 
 }  // namespace eaudeqn

@@ -19,6 +19,7 @@ struct PolicyLayer {
   std::vector<std::uint32_t> columns;     // their column in in * rows * columns, ascending in a row
   std::vector<std::uint32_t> row_starts;  // [out + 1]
   std::vector<float> bias;                // [out]
+  std::vector<float> scales;              // [out]: values are whole numbers times these (quantize.h); empty: any floats
 
   std::size_t parameters() const;  // product of shape (weights only)
   bool is_dense() const { return values.size() == parameters(); }
@@ -36,7 +37,8 @@ struct Policy {
 
 // Layers with no zero are written dense `<name>.weight` (out, in, rows, columns), others as CSR: `<name>.values`,
 // `<name>.columns` (u16, or u32 where a row is longer than 65,536), `<name>.row_starts` (u32), and `<name>.shape` in
-// the metadata. Atomic; keys in a fixed order: equal policies give equal bytes. Refuses NaN and infinite weights.
+// the metadata. Layers with scales are stored with 8 bits a weight (format version 2): all of a policy's layers or
+// none. Atomic; keys in a fixed order: equal policies give equal bytes. Refuses NaN and infinite weights.
 void write_policy(const Policy& policy, const std::filesystem::path& file);
 
 // Accepts what write_policy writes. Throws Error::failure naming the file and the failed check: header length, JSON,

@@ -31,6 +31,7 @@ void expect_equal(const PolicyLayer& a, const PolicyLayer& b) {
   EXPECT_EQ(a.columns, b.columns);
   EXPECT_EQ(a.row_starts, b.row_starts);
   EXPECT_EQ(a.bias, b.bias);
+  EXPECT_EQ(a.scales, b.scales);
 }
 
 void expect_equal(const Policy& a, const Policy& b) {
@@ -42,7 +43,7 @@ void expect_equal(const Policy& a, const Policy& b) {
 // A layer from its full weights, those that are not 0 being active.
 PolicyLayer layer_of(const std::string& name, const std::vector<std::size_t>& shape, const std::vector<float>& weights,
                      const std::vector<float>& bias) {
-  PolicyLayer layer{name, shape, {}, {}, {0}, bias};
+  PolicyLayer layer{name, shape, {}, {}, {0}, bias, {}};
   const std::size_t row_length = weights.size() / shape[0];
   for (std::size_t i = 0; i < weights.size(); ++i) {
     if (weights[i] != 0) {
@@ -295,7 +296,9 @@ TEST_F(ContradictoryFile, IsNotSoBeforeItIsSpoiled) {
 }
 
 TEST_F(ContradictoryFile, UnknownVersion) {
-  EXPECT_THAT(error_after([](Parts& p) { p.metadata["format_version"] = "2"; }), HasSubstr("format version '2'"));
+  EXPECT_THAT(error_after([](Parts& p) { p.metadata["format_version"] = "3"; }), HasSubstr("format version '3'"));
+  // Version 2 is for weights of 8 bits, which this layer has not.
+  EXPECT_THAT(error_after([](Parts& p) { p.metadata["format_version"] = "2"; }), HasSubstr("'d.scales' is missing"));
   EXPECT_THAT(error_after([](Parts& p) { p.metadata.erase("format_version"); }), HasSubstr("format version ''"));
 }
 

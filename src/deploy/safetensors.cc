@@ -81,7 +81,7 @@ std::map<std::string, std::string> parse_metadata(const std::filesystem::path& f
 }
 
 Type parse_type(const std::filesystem::path& file, const std::string& tensor, const Json& name) {
-  for (const Type type : {Type::f32, Type::u16, Type::u32}) {
+  for (const Type type : {Type::f32, Type::u16, Type::u32, Type::i8, Type::u8}) {
     if (name == name_of(type)) return type;
   }
   refuse(file, fmt::format("tensor '{}': unknown type", tensor));
@@ -146,7 +146,19 @@ void check_checksums(const std::filesystem::path& file, Json header, std::span<c
 
 }  // namespace
 
-std::size_t bytes_of(Type type) { return type == Type::u16 ? 2 : 4; }
+std::size_t bytes_of(Type type) {
+  switch (type) {
+    case Type::i8:
+    case Type::u8:
+      return 1;
+    case Type::u16:
+      return 2;
+    case Type::f32:
+    case Type::u32:
+      return 4;
+  }
+  return 0;
+}
 
 const char* name_of(Type type) {
   switch (type) {
@@ -156,6 +168,10 @@ const char* name_of(Type type) {
       return "U16";
     case Type::u32:
       return "U32";
+    case Type::i8:
+      return "I8";
+    case Type::u8:
+      return "U8";
   }
   return "";
 }

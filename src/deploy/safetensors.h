@@ -14,7 +14,7 @@
 
 namespace eaudeqn::safetensors {
 
-enum class Type { f32, u16, u32 };
+enum class Type { f32, u16, u32, i8, u8 };
 
 std::size_t bytes_of(Type type);
 const char* name_of(Type type);  // "F32"

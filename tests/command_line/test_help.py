@@ -9,6 +9,7 @@ OPTIONS = {
     "train": ["--algorithm", "--seed", "--steps", "--set", "--output", "--resume", "--threads"],
     "evaluate": ["--episodes", "--steps", "--epsilon", "--seed", "--json"],
     "inspect": ["--json"],
+    "export": ["--format", "--output", "--weights", "--observations", "--prefix", "--json"],
     "forward": ["--observations", "--output"],
     "trace": ["--actions", "--seed", "--initial-state", "--output"],
     "dataset record": ["--policy", "--steps", "--output", "--epsilon", "--seed"],

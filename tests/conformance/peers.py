@@ -52,6 +52,7 @@ def read_policy(file: Path) -> Policy:
     names = sorted({name.rsplit(".", 1)[0] for name in tensors}, key=network_order)
     for name in names:
         bias = tensors.pop(f"{name}.bias")
+        scales = tensors.pop(f"{name}.scales", None)  # of format version 2
         compressed = f"{name}.values" in tensors
         if compressed:
             active = len(tensors[f"{name}.values"])
@@ -59,21 +60,42 @@ def read_policy(file: Path) -> Policy:
         else:
             weight = tensors.pop(f"{name}.weight")
             active = weight.size
+        if scales is not None:
+            assert weight.dtype == np.int8 and scales.dtype == np.float32
+            weight = weight * scales.reshape(-1, *[1] * (weight.ndim - 1))
         assert weight.dtype == np.float32 and bias.dtype == np.float32
         policy.layers[name] = Layer(name, weight, bias, active, compressed)
     assert not tensors, f"tensors that belong to no layer: {sorted(tensors)}"
     return policy
 
 
+def columns_of_gaps(gaps: np.ndarray, starts: np.ndarray) -> np.ndarray:
+    """Byte by byte, as docs/policy_format.md tells it."""
+    assert gaps.dtype == np.uint8
+    columns, bytes_left = [], iter(gaps.tolist())
+    for count in np.diff(starts.astype(np.int64)):
+        column = 0
+        for _ in range(count):
+            while (gap := next(bytes_left)) == 255:
+                column += 255
+            columns.append(column + gap)
+            column = columns[-1] + 1
+    assert next(bytes_left, None) is None, "gaps that belong to no weight"
+    return np.array(columns, np.int64)
+
+
 def expand_rows(tensors: dict, name: str, shape: list) -> np.ndarray:
     values = tensors.pop(f"{name}.values")
-    columns = tensors.pop(f"{name}.columns")
     starts = tensors.pop(f"{name}.row_starts")
     out, row_size = shape[0], int(np.prod(shape[1:]))
     assert starts.dtype == np.uint32 and starts.shape == (out + 1,)
+    if values.dtype == np.int8:
+        columns = columns_of_gaps(tensors.pop(f"{name}.gaps"), starts).astype(np.uint16 if row_size <= 65536 else np.uint32)
+    else:
+        columns = tensors.pop(f"{name}.columns")
     assert columns.dtype == (np.uint16 if row_size <= 65536 else np.uint32)
     assert starts[0] == 0 and starts[-1] == len(values) == len(columns)
-    weight = np.zeros((out, row_size), np.float32)
+    weight = np.zeros((out, row_size), values.dtype)
     for row in range(out):
         mine = slice(int(starts[row]), int(starts[row + 1]))
         assert (np.diff(columns[mine].astype(np.int64)) > 0).all(), f"{name}: columns of row {row} not ascending"

@@ -1,0 +1,193 @@
+// `eaudeqn export`: a policy in another form: with fewer bits, as C, as ONNX.
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "commands.h"
+#include "core/files.h"
+#include "core/npy.h"
+#include "deploy/c_header.h"
+#include "deploy/onnx.h"
+#include "deploy/policy_network.h"
+#include "deploy/quantize.h"
+#include "eaudeqn/error.h"
+#include "policy_forward.h"
+
+namespace eaudeqn {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+struct Arguments {
+  std::string subject, format, output, weights = "f32", prefix, observations;
+  int threads = 1;
+  bool json = false;
+};
+
+// The file's name and the metadata's texts may hold anything, so this is what every writer needs anyway.
+Architecture architecture_of(const Policy& policy, const std::string& origin) {
+  return make_network(policy, origin).spec().architecture;
+}
+
+// The index of the largest output in each row, the lower one of equals. Of a vector of actions there is none.
+std::vector<std::size_t> actions_of(const std::vector<float>& outputs, std::size_t width) {
+  std::vector<std::size_t> actions;
+  for (auto row = outputs.begin(); row != outputs.end(); row += static_cast<std::ptrdiff_t>(width)) {
+    actions.push_back(static_cast<std::size_t>(std::max_element(row, row + static_cast<std::ptrdiff_t>(width)) - row));
+  }
+  return actions;
+}
+
+// What the outputs of the exported weights are beside the original's on real observations.
+Json compare(const Policy& original, const Policy& exported, const NpyArray& array, const Arguments& arguments) {
+  Network before = make_network(original, arguments.subject), after = make_network(exported, arguments.subject);
+  const Architecture& architecture = before.spec().architecture;
+  const auto planes = planes_of(architecture, array, arguments.observations);
+  const std::size_t count = array.shape[0], width = architecture.outputs;
+  const auto old_outputs = forward_rows(before, planes, count, arguments.threads);
+  const auto new_outputs = forward_rows(after, planes, count, arguments.threads);
+  double difference = 0, largest = 0;
+  for (std::size_t i = 0; i < old_outputs.size(); ++i) {
+    difference = std::max(difference, std::abs(static_cast<double>(old_outputs[i]) - new_outputs[i]));
+    largest = std::max(largest, std::abs(static_cast<double>(old_outputs[i])));
+  }
+  Json json;
+  json["observations"] = count;
+  json["largest_difference"] = difference;
+  json["largest_output"] = largest;
+  const auto actions = original.metadata.find("actions");
+  if (actions != original.metadata.end() && actions->second.starts_with("[")) {
+    const auto old_actions = actions_of(old_outputs, width), new_actions = actions_of(new_outputs, width);
+    std::size_t same = 0;
+    for (std::size_t i = 0; i < count; ++i) same += old_actions[i] == new_actions[i] ? 1U : 0U;
+    json["same_actions"] = same;
+  }
+  return json;
+}
+
+// The first of the given observations, in the form that observations have outside; noise where there are none.
+std::vector<std::byte> example_of(const Architecture& architecture, const NpyArray* array) {
+  if (array == nullptr || array->shape[0] == 0) return example_observation(architecture);
+  if (array->type != "f8") {
+    return {array->data.begin(),
+            array->data.begin() + static_cast<std::ptrdiff_t>(array->data.size() / array->shape[0])};
+  }
+  return planes_of(architecture, *array, "");
+}
+
+// Writes the header and, beside it, a program; returns their names.
+std::vector<std::string> write_c(const Policy& policy, const NpyArray* observations, const Arguments& arguments) {
+  const std::filesystem::path header = arguments.output;
+  const std::string stem = header.stem().string();
+  const std::filesystem::path program = header.parent_path() / (stem + "_main.c");
+  const Architecture architecture = architecture_of(policy, arguments.subject);
+  CHeader parts;
+  parts.prefix = arguments.prefix.empty() ? c_identifier(stem) : arguments.prefix;
+  parts.observation = example_of(architecture, observations);
+  const std::size_t row = example_observation(architecture).size();
+  if (parts.observation.size() > row) parts.observation.resize(row);
+  write_file_atomically(header, c_header(policy, parts, arguments.subject));
+  write_file_atomically(program,
+                        c_program(policy, parts.prefix, header.filename().string(), program.filename().string()));
+  return {header.string(), program.string()};
+}
+
+void print(const Json& json) {
+  std::string files;
+  for (const auto& file : json["files"]) files += (files.empty() ? "" : " and ") + file.get<std::string>();
+  fmt::print("wrote {}: {} bytes; {} weights, sparsity {:.4f}\n", files, json["bytes"].get<std::size_t>(),
+             json["weights"].get<std::string>(), json["sparsity"].get<double>());
+  if (!json.contains("check")) return;
+  const Json& check = json["check"];
+  const auto count = check["observations"].get<std::size_t>();
+  if (check.contains("same_actions")) {
+    const auto same = check["same_actions"].get<std::size_t>();
+    fmt::print("chooses the same action as the policy on {} of {} observations ({:.2f} %)\n", same, count,
+               count == 0 ? 0.0 : 100.0 * static_cast<double>(same) / static_cast<double>(count));
+  }
+  fmt::print("largest difference of an output: {:.3g}, the largest output being {:.3g}\n",
+             check["largest_difference"].get<double>(), check["largest_output"].get<double>());
+}
+
+int run_export(const Arguments& arguments) {
+  const auto file = policy_file(arguments.subject);
+  Arguments with_file = arguments;
+  with_file.subject = file.string();
+  const Policy original = read_policy(file);
+  const Policy policy = arguments.weights == "int8" ? quantize(original) : original;
+  std::unique_ptr<NpyArray> observations;
+  if (!arguments.observations.empty()) {
+    observations = std::make_unique<NpyArray>(read_npy(arguments.observations));
+    planes_of(architecture_of(policy, with_file.subject), *observations, arguments.observations);  // refuses others
+  }
+  Json json;
+  json["format"] = arguments.format;
+  json["weights"] = policy.layers.front().scales.empty() ? "f32" : "int8";
+  json["sparsity"] = policy.sparsity();
+  std::vector<std::string> files = {arguments.output};
+  if (arguments.format == "safetensors") {
+    write_policy(policy, arguments.output);
+  } else if (arguments.format == "onnx") {
+    write_file_atomically(arguments.output, onnx_model(policy, with_file.subject));
+  } else {
+    files = write_c(policy, observations.get(), with_file);
+  }
+  json["files"] = files;
+  json["bytes"] = std::filesystem::file_size(arguments.output);
+  if (observations) json["check"] = compare(original, policy, *observations, with_file);
+  if (arguments.json) {
+    fmt::print("{}\n", json.dump());
+  } else {
+    print(json);
+  }
+  return 0;
+}
+
+}  // namespace
+
+void add_export(CLI::App& app, Run& run) {
+  auto* command = app.add_subcommand(
+      "export",
+      "Write a policy in another form: a smaller policy file, C source that needs no library, or ONNX.\n"
+      "  eaudeqn export RUN --format c --weights int8 --output pong.h      pong.h and pong_main.c, to be compiled as "
+      "they "
+      "are\n"
+      "  eaudeqn export RUN --format safetensors --weights int8 --output small.safetensors     for evaluate, forward, "
+      "...");
+  auto arguments = std::make_shared<Arguments>();
+  command->add_option("subject", arguments->subject, "A run directory or a policy.safetensors")
+      ->required()
+      ->type_name("RUN|POLICY");
+  command
+      ->add_option(
+          "--format", arguments->format,
+          "safetensors: a policy file (docs/policy_format.md); c: a C99 header with a self-test, and an example "
+          "program beside it; onnx: opset 17, dense weights with zeros")
+      ->required()
+      ->check(CLI::IsMember({"safetensors", "c", "onnx"}));
+  command->add_option("--output", arguments->output, "The file to write")->required()->type_name("FILE");
+  command
+      ->add_option("--weights", arguments->weights,
+                   "f32: as they are; int8: 8 bits each and a scale per output; check with --observations")
+      ->check(CLI::IsMember({"f32", "int8"}));
+  command
+      ->add_option(
+          "--observations", arguments->observations,
+          "Observations as for forward: tells how often the exported weights choose the same action; the first "
+          "one becomes the example in C")
+      ->type_name("X.npy");
+  command
+      ->add_option("--prefix", arguments->prefix,
+                   "What all names in C begin with, so that one program can hold several policies (default: from the "
+                   "file's name)")
+      ->type_name("NAME");
+  command->add_option("--threads", arguments->threads, "Threads of the check; results do not depend on it")
+      ->check(CLI::Range(1, 256));
+  command->add_flag("--json", arguments->json, "One JSON object on stdout, nothing else");
+  command->callback([arguments, &run] { run = [arguments] { return run_export(*arguments); }; });
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,75 @@
+// See quantize.h.
+#include "deploy/quantize.h"
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+#include "eaudeqn/error.h"
+
+namespace eaudeqn {
+namespace {
+
+constexpr float kLargest = 127.0F;
+constexpr float kSmallestScale = std::numeric_limits<float>::min();  // below it, products lose bits
+
+float scale_of(const float* begin, const float* end) {
+  float largest = 0.0F;
+  for (const float* value = begin; value != end; ++value) largest = std::max(largest, std::abs(*value));
+  return largest == 0.0F ? 1.0F : std::max(largest / kLargest, kSmallestScale);
+}
+
+// Calls visit(row, index) for every stored weight.
+template <typename Visit>
+void for_each_weight(const PolicyLayer& layer, const Visit& visit) {
+  for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
+    for (std::size_t i = layer.row_starts[row]; i < layer.row_starts[row + 1]; ++i) visit(row, i);
+  }
+}
+
+}  // namespace
+
+Policy quantize(Policy policy) {
+  for (PolicyLayer& layer : policy.layers) {
+    if (!layer.scales.empty()) continue;
+    for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
+      layer.scales.push_back(
+          scale_of(layer.values.data() + layer.row_starts[row], layer.values.data() + layer.row_starts[row + 1]));
+    }
+    for_each_weight(layer, [&](std::size_t row, std::size_t i) {
+      const float scale = layer.scales[row];
+      const float integer = std::nearbyint(layer.values[i] / scale);
+      // Adding 0 makes +0 of -0, for which 8 bits have no place.
+      layer.values[i] = std::clamp(integer, -kLargest, kLargest) * scale + 0.0F;
+    });
+  }
+  policy.metadata.erase("format_version");
+  return policy;
+}
+
+std::vector<std::int8_t> integers_of(const PolicyLayer& layer) {
+  const auto refuse = [](const char* what) { throw Error::failure(what); };
+  if (layer.scales.size() + 1 != layer.row_starts.size()) refuse("it has not one scale per output");
+  for (const float scale : layer.scales) {
+    // The largest product must be finite too.
+    if (!(scale >= kSmallestScale && std::isfinite(scale * kLargest))) refuse("a scale is not a positive number");
+  }
+  std::vector<std::int8_t> integers(layer.values.size());
+  for_each_weight(layer, [&](std::size_t row, std::size_t i) {
+    const float scale = layer.scales[row];
+    const float integer = std::nearbyint(layer.values[i] / scale);
+    if (!(std::abs(integer) <= kLargest) || integer * scale != layer.values[i]) {
+      refuse("a weight is not a whole number from -127 to 127 times the scale of its output");
+    }
+    integers[i] = static_cast<std::int8_t>(integer);
+  });
+  return integers;
+}
+
+std::vector<float> dequantize(const PolicyLayer& layer, const std::vector<std::int8_t>& integers) {
+  std::vector<float> values(integers.size());
+  for_each_weight(layer, [&](std::size_t row, std::size_t i) { values[i] = integers[i] * layer.scales[row]; });
+  return values;
+}
+
+}  // namespace eaudeqn
