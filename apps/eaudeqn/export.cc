@@ -1,4 +1,4 @@
-// `eaudeqn export`: a policy in another form: with fewer bits, as C, as ONNX.
+// `eaudeqn export`: a policy in another form: without the units that nothing reads, with fewer bits, as C, as ONNX.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -78,6 +78,12 @@ std::vector<std::byte> example_of(const Architecture& architecture, const NpyArr
   return planes_of(architecture, *array, "");
 }
 
+std::size_t units_of(const Policy& policy) {
+  std::size_t units = 0;
+  for (const PolicyLayer& layer : policy.layers) units += layer.bias.size();
+  return units;
+}
+
 // Writes the header and, beside it, a program; returns their names.
 std::vector<std::string> write_c(const Policy& policy, const NpyArray* observations, const Arguments& arguments) {
   const std::filesystem::path header = arguments.output;
@@ -100,6 +106,9 @@ void print(const Json& json) {
   for (const auto& file : json["files"]) files += (files.empty() ? "" : " and ") + file.get<std::string>();
   fmt::print("wrote {}: {} bytes; {} weights, sparsity {:.4f}\n", files, json["bytes"].get<std::size_t>(),
              json["weights"].get<std::string>(), json["sparsity"].get<double>());
+  if (const auto removed = json["units_removed"].get<std::size_t>(); removed > 0) {
+    fmt::print("left out: {} channels and neurons that no output depends on\n", removed);
+  }
   if (!json.contains("check")) return;
   const Json& check = json["check"];
   const auto count = check["observations"].get<std::size_t>();
@@ -117,7 +126,8 @@ int run_export(const Arguments& arguments) {
   Arguments with_file = arguments;
   with_file.subject = file.string();
   const Policy original = read_policy(file);
-  const Policy policy = arguments.weights == "int8" ? quantize(original) : original;
+  const Policy smaller = without_dead_units(original, with_file.subject);
+  const Policy policy = arguments.weights == "int8" ? quantize(smaller) : smaller;
   std::unique_ptr<NpyArray> observations;
   if (!arguments.observations.empty()) {
     observations = std::make_unique<NpyArray>(read_npy(arguments.observations));
@@ -127,6 +137,7 @@ int run_export(const Arguments& arguments) {
   json["format"] = arguments.format;
   json["weights"] = policy.layers.front().scales.empty() ? "f32" : "int8";
   json["sparsity"] = policy.sparsity();
+  json["units_removed"] = units_of(original) - units_of(policy);
   std::vector<std::string> files = {arguments.output};
   if (arguments.format == "safetensors") {
     write_policy(policy, arguments.output);
@@ -151,7 +162,8 @@ int run_export(const Arguments& arguments) {
 void add_export(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand(
       "export",
-      "Write a policy in another form: a smaller policy file, C source that needs no library, or ONNX.\n"
+      "Write a policy in another form: a smaller policy file, C source that needs no library, or ONNX. Channels and "
+      "neurons that no output depends on are left out.\n"
       "  eaudeqn export RUN --format c --weights int8 --output pong.h      pong.h and pong_main.c, to be compiled as "
       "they "
       "are\n"

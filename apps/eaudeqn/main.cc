@@ -63,8 +63,7 @@ int run_command_line(int argc, char** argv) {
   if (!run)
     throw Error::usage(
         "a command is required: train, evaluate, inspect, forward, export, trace, list, dataset, sweep, report or "
-        "bench (see eaudeqn "
-        "--help)");
+        "bench (see eaudeqn --help)");
   install_stop_handlers();
   return run();
 }

@@ -329,7 +329,9 @@ TEST_F(CApi, ASmallFileThatDeclaresAHugeNetworkIsRefusedBeforeItTakesMemory) {
   Policy policy;
   policy.metadata["architecture"] = R"({"kind": "mlp", "features": 1, "width": 1, "hidden": [], "input": [70000],
       "input_type": "float32", "outputs": 60000})";
-  PolicyLayer layer{"dense1", {60'000, 70'000}, {}, {}, {}, {}};
+  PolicyLayer layer;
+  layer.name = "dense1";
+  layer.shape = {60'000, 70'000};
   layer.row_starts.resize(60'001);
   layer.bias.resize(60'000);
   policy.layers.push_back(layer);

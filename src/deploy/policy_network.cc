@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "eaudeqn/error.h"
+#include "engine/smaller_network.h"
 
 namespace eaudeqn {
 
@@ -66,6 +69,19 @@ Network make_network(const Policy& policy, const std::string& origin) {
     network.set_layer(l, weights);
   }
   return network;
+}
+
+Policy without_dead_units(const Policy& policy, const std::string& origin) {
+  const bool integers = std::any_of(policy.layers.begin(), policy.layers.end(),
+                                    [](const PolicyLayer& layer) { return !layer.scales.empty(); });
+  const Network network = make_network(policy, origin);
+  if (integers) return policy;
+  const Network smaller = without_dead_units(network);
+  if (smaller.spec().architecture == network.spec().architecture) return policy;
+  Policy result = make_policy(smaller, policy.metadata);
+  const auto trained = policy.metadata.find("sparsity");
+  if (trained != policy.metadata.end()) result.metadata["sparsity"] = trained->second;
+  return result;
 }
 
 }  // namespace eaudeqn

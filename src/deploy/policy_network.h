@@ -17,4 +17,8 @@ Policy make_policy(const Network& network, std::map<std::string, std::string> me
 // when layers and architecture disagree.
 Network make_network(const Policy& policy, const std::string& origin);
 
+// The same outputs to float rounding from a smaller network: see smaller_network.h. "sparsity" stays that of the
+// network as it was trained. A policy with 8-bit weights comes back as it is.
+Policy without_dead_units(const Policy& policy, const std::string& origin);
+
 }  // namespace eaudeqn

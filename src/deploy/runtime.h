@@ -24,6 +24,8 @@ class Runtime {
   // Throws Error::failure naming the file: whatever read_policy and make_network refuse, and actions that do not fit
   // the outputs.
   explicit Runtime(const std::filesystem::path& file);
+  // Of a policy in memory; `origin` is what errors call it.
+  Runtime(const Policy& policy, const std::string& origin);
 
   const Architecture& architecture() const { return geometry_->spec().architecture; }
   const SingleWeights& network() const { return network_; }

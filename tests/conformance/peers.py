@@ -103,16 +103,21 @@ def expand_rows(tensors: dict, name: str, shape: list) -> np.ndarray:
     return weight.reshape(shape)
 
 
+# `units`: what is left of each class of units, in the order of docs/policy_format.md; empty: all.
+
+
 class Nature(nn.Module):
     features: int
     outputs: int
+    units: tuple = ()
 
     @nn.compact
     def __call__(self, x):  # (B, H, W, C), already divided by 255
+        left = iter(self.units)
         for i, (channels, kernel, stride) in enumerate([(32, 8, 4), (64, 4, 2), (64, 3, 1)], 1):
-            x = nn.relu(nn.Conv(channels, (kernel, kernel), (stride, stride), padding="SAME", name=f"conv{i}")(x))
+            x = nn.relu(nn.Conv(next(left, channels), (kernel, kernel), (stride, stride), padding="SAME", name=f"conv{i}")(x))
         x = x.reshape(len(x), -1)
-        x = nn.relu(nn.Dense(self.features, name="dense1")(x))
+        x = nn.relu(nn.Dense(next(left, self.features), name="dense1")(x))
         return nn.Dense(self.outputs, name="dense2")(x)
 
 
@@ -120,10 +125,12 @@ class Impala(nn.Module):
     features: int
     outputs: int
     width: int
+    units: tuple = ()
 
     @nn.compact
     def __call__(self, x):  # (B, H, W, C), already divided by 255
         convolutions = 0
+        left = iter(self.units)
 
         def conv(y, channels):
             nonlocal convolutions
@@ -131,11 +138,12 @@ class Impala(nn.Module):
             return nn.Conv(channels, (3, 3), padding="SAME", name=f"conv{convolutions}")(y)
 
         for channels in (16 * self.width, 32 * self.width, 32 * self.width):
-            x = nn.max_pool(conv(x, channels), (3, 3), strides=(2, 2), padding="SAME")
+            tied = next(left, channels)
+            x = nn.max_pool(conv(x, tied), (3, 3), strides=(2, 2), padding="SAME")
             for _ in range(2):
-                x = x + conv(nn.relu(conv(nn.relu(x), channels)), channels)
+                x = x + conv(nn.relu(conv(nn.relu(x), next(left, channels))), tied)
         x = nn.relu(x).reshape(len(x), -1)
-        x = nn.relu(nn.Dense(self.features, name="dense1")(x))
+        x = nn.relu(nn.Dense(next(left, self.features), name="dense1")(x))
         return nn.Dense(self.outputs, name="dense2")(x)
 
 
@@ -152,12 +160,13 @@ class Mlp(nn.Module):
 
 def flax_network(architecture: dict) -> nn.Module:
     kind, outputs = architecture["kind"], architecture["outputs"]
+    units = tuple(architecture.get("units", ()))
     if kind == "nature":
-        return Nature(architecture["features"], outputs)
+        return Nature(architecture["features"], outputs, units)
     if kind == "impala":
-        return Impala(architecture["features"], outputs, architecture["width"])
+        return Impala(architecture["features"], outputs, architecture["width"], units)
     assert kind == "mlp", kind
-    return Mlp(tuple(architecture["hidden"]), outputs)
+    return Mlp(units or tuple(architecture["hidden"]), outputs)
 
 
 def network_input(observations: np.ndarray, dtype=np.float32) -> np.ndarray:

@@ -269,10 +269,10 @@ def test_onnx_equals_forward(name, weights, policy, reference, observations, tmp
     assert metadata["environment"] == read_policy(file).metadata["environment"]
 
 
-def test_onnx_weights_are_those_of_the_policy(policy, tmp_path):
+def test_onnx_weights_are_those_of_the_policy(policy, reference, tmp_path):
     export(policy("nature"), tmp_path / "policy.onnx", "onnx")
     weights = {value.name: onnx.numpy_helper.to_array(value) for value in onnx.load(tmp_path / "policy.onnx").graph.initializer}
-    for name, layer in read_policy(policy("nature")).layers.items():
+    for name, layer in read_policy(reference("nature", "f32")[0]).layers.items():
         assert (weights[f"{name}.weight"] == layer.weight).all() and (weights[f"{name}.bias"] == layer.bias).all()
 
 
@@ -280,14 +280,42 @@ def test_onnx_weights_are_those_of_the_policy(policy, tmp_path):
 
 
 @pytest.mark.parametrize("name", POLICIES)
-def test_f32_is_the_policy_file_itself(name, policy, reference):
-    assert reference(name, "f32")[0].read_bytes() == policy(name).read_bytes()
+def test_units_that_nothing_reads_are_gone_and_nothing_else(name, policy, reference, observations, tmp_path):
+    """The same outputs, and every row of a dense layer is read by the next one, unless it is the only one."""
+    file, outputs = reference(name, "f32")
+    eaudeqn("forward", policy(name), "--observations", observations[name], "--output", tmp_path / "q.npy")
+    assert_close(outputs, np.load(tmp_path / "q.npy"))
+    before, after = read_policy(policy(name)), read_policy(file)
+    assert after.metadata["sparsity"] == before.metadata["sparsity"], "of the network as it was trained"
+    dense = [layer.weight for layer_name, layer in after.layers.items() if layer_name.startswith("dense")]
+    for weight in dense[1:]:
+        assert weight.shape[1] == 1 or (weight != 0).any(axis=0).all()
+    units_before, units_after = (sum(len(layer.bias) for layer in policy.layers.values()) for policy in (before, after))
+    assert units_after < units_before if name == "nature" else units_after <= units_before
+    rows = np.load(observations[name])[:40]
+    assert_close(flax_forward(after, rows), outputs[:40])
+    export(file, tmp_path / "again.safetensors", "safetensors")
+    assert (tmp_path / "again.safetensors").read_bytes() == file.read_bytes()
+
+
+def test_a_network_pruned_by_units_ships_as_a_smaller_dense_one(observations, tmp_path):
+    train([*POLICIES["impala"][:1], "--algorithm", "polyprunedqn", *SHORT, "--set", "sparsity.granularity=unit",
+           "--set", "sparsity.distribution=uniform", "--set", "sparsity.start=20", "--set", "sparsity.end=40",
+           "--set", "sparsity.period=20", "--set", "sparsity.final=0.6", "--set", "network.kind=impala",
+           "--set", "network.features=32"], tmp_path / "run")  # fmt: skip
+    done = export(tmp_path / "run" / "policy.safetensors", tmp_path / "small.safetensors", "safetensors")
+    assert done["units_removed"] > 0 and done["sparsity"] == 0
+    before, after = read_policy(tmp_path / "run" / "policy.safetensors"), read_policy(tmp_path / "small.safetensors")
+    assert float(before.metadata["sparsity"]) >= 0.6
+    assert sum(layer.weight.size for layer in after.layers.values()) == sum(layer.active for layer in before.layers.values())
+    rows = np.load(observations["impala"])
+    assert_close(flax_forward(after, rows), flax_forward(before, rows))
 
 
 @pytest.mark.parametrize("name", ["nature", "mlp"])
 def test_int8_weights_are_the_nearest_and_forward_equals_flax(name, policy, reference, observations):
     file, outputs = reference(name, "int8")
-    before, after = read_policy(policy(name)), read_policy(file)
+    before, after = read_policy(reference(name, "f32")[0]), read_policy(file)
     assert after.metadata["format_version"] == "2" and before.metadata["format_version"] == "1"
     for layer in before.layers:
         old, new = before.layers[layer], after.layers[layer]
@@ -317,7 +345,7 @@ def test_int8_files_are_small_and_every_command_takes_them(policy, reference, ob
     assert file.stat().st_size < 0.5 * policy("mlp").stat().st_size
     with safe_open(str(file), framework="numpy") as opened:
         assert any(name.endswith(".gaps") for name in opened.keys())
-    before, after = inspect(policy("mlp")), inspect(file)
+    before, after = inspect(reference("mlp", "f32")[0]), inspect(file)
     assert after["active"] == before["active"] and after["bytes"] == file.stat().st_size
     assert eaudeqn_json("evaluate", file, "--episodes", 2, "--json")["episodes"] == 2
     again = tmp_path / "again.safetensors"
