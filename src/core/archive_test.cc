@@ -220,6 +220,10 @@ TEST_F(ForgedArchive, WithRepeatedOrEmptyNamesIsRefused) {
   EXPECT_THAT(message({{"", 0, 4}}, "wxyz", 1), HasSubstr("empty or repeated"));
 }
 
+TEST_F(ForgedArchive, WithLineBreaksInANameIsRefusedInOneLine) {
+  EXPECT_THAT(message({{"a\n\x80", 1, 3}}, "wxyz", 1), HasSubstr("section \"a??\" does not follow"));
+}
+
 TEST_F(ForgedArchive, WithAWrongCountOrNameLengthIsRefused) {
   EXPECT_THAT(message({{"a", 0, 4}}, "wxyz", 2), HasSubstr("table ends early"));
   EXPECT_THAT(message({{"a", 0, 4}}, "wxyz", 0xFFFFFFFF), HasSubstr("table ends early"));
