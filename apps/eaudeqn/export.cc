@@ -84,6 +84,12 @@ std::size_t units_of(const Policy& policy) {
   return units;
 }
 
+std::size_t active_weights_of(const Policy& policy) {
+  std::size_t weights = 0;
+  for (const PolicyLayer& layer : policy.layers) weights += layer.values.size();
+  return weights;
+}
+
 // Writes the header and, beside it, a program; returns their names.
 std::vector<std::string> write_c(const Policy& policy, const NpyArray* observations, const Arguments& arguments) {
   const std::filesystem::path header = arguments.output;
@@ -137,6 +143,7 @@ int run_export(const Arguments& arguments) {
   json["format"] = arguments.format;
   json["weights"] = policy.layers.front().scales.empty() ? "f32" : "int8";
   json["sparsity"] = policy.sparsity();
+  json["active_weights"] = active_weights_of(policy);
   json["units_removed"] = units_of(original) - units_of(policy);
   std::vector<std::string> files = {arguments.output};
   if (arguments.format == "safetensors") {
