@@ -152,7 +152,9 @@ class Mlp(nn.Module):
     outputs: int
 
     @nn.compact
-    def __call__(self, x):  # (B, n)
+    def __call__(self, x):  # (B, n), or (B, H, W, C), read in the order channel, row, column
+        if x.ndim == 4:
+            x = x.transpose(0, 3, 1, 2).reshape(len(x), -1)
         for i, size in enumerate(self.hidden, 1):
             x = nn.relu(nn.Dense(size, name=f"dense{i}")(x))
         return nn.Dense(self.outputs, name=f"dense{len(self.hidden) + 1}")(x)

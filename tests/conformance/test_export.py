@@ -300,8 +300,8 @@ def test_units_that_nothing_reads_are_gone_and_nothing_else(name, policy, refere
 
 def test_a_network_pruned_by_units_ships_as_a_smaller_dense_one(observations, tmp_path):
     train([*POLICIES["impala"][:1], "--algorithm", "polyprunedqn", *SHORT, "--set", "sparsity.granularity=unit",
-           "--set", "sparsity.distribution=uniform", "--set", "sparsity.start=20", "--set", "sparsity.end=40",
-           "--set", "sparsity.period=20", "--set", "sparsity.final=0.6", "--set", "network.kind=impala",
+           "--set", "sparsity.distribution=uniform", "--set", "sparsity.start=24", "--set", "sparsity.end=40",
+           "--set", "sparsity.period=8", "--set", "sparsity.final=0.6", "--set", "network.kind=impala",
            "--set", "network.features=32"], tmp_path / "run")  # fmt: skip
     done = export(tmp_path / "run" / "policy.safetensors", tmp_path / "small.safetensors", "safetensors")
     assert done["units_removed"] > 0 and done["sparsity"] == 0
