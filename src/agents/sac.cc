@@ -88,6 +88,7 @@ SacAgent::SacAgent(const Config& config, std::size_t observation_size, std::size
       acting_weights_(acting_.make_weights()),
       exploration_(static_cast<std::uint64_t>(config.seed), "exploration"),
       noise_(static_cast<std::uint64_t>(config.seed), "policy noise"),
+      actor_pruning_(static_cast<std::uint64_t>(config.seed), "actor pruning"),
       random_action_(actions),
       observations_(actor_plan_, batch_size_),
       next_observations_(actor_plan_, batch_size_),
@@ -96,6 +97,7 @@ SacAgent::SacAgent(const Config& config, std::size_t observation_size, std::size
       actor_workspace_(actor_plan_, batch_size_, true),
       next_actor_workspace_(actor_plan_, batch_size_, false),
       target_workspace_(critic_plan_, batch_size_, false) {
+  if (config.sac.actor_pruning == "follow") critics_.method().begin(actor_, actor_pruning_);
   actor_workspace_.set_input(observations_);
   next_actor_workspace_.set_input(next_observations_);
   target_workspace_.set_input(next_pairs_);
@@ -120,13 +122,12 @@ std::vector<double> SacAgent::update(const VectorBatch& batch, std::int64_t step
   next_observations_.load_units(0, batch.next_observations, batch_size_);
   pairs_.load_units(0, batch.observations, batch_size_);
   pairs_.load_units(observation_size_, batch.actions, batch_size_);
-  std::vector<double> losses = update_critics(batch, targets(batch, pool), pool);
+  std::vector<double> losses = update_critics(batch, targets(batch, pool), step, pool);
   for (std::size_t k = 0; k < losses.size(); ++k) critics_.average_loss(k, losses[k], config_.sac.tau);
   critics_.move_target(step, config_.sac.tau);  // selects psi
-  update_actor(pool);
+  update_actor(step, pool);
   entropy_ = -sample_.mean_log_probability();
   temperature_.update(entropy_, -config_.sac.target_entropy_scale * static_cast<double>(actions_));
-  prune_by_schedule(step);
   return losses;
 }
 
@@ -155,7 +156,8 @@ std::vector<float> SacAgent::targets(const VectorBatch& batch, ThreadPool& pool)
 }
 
 // The loss of critic k is  mean((Q_k,1 - y)^2) + mean((Q_k,2 - y)^2).
-std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std::vector<float>& y, ThreadPool& pool) {
+std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std::vector<float>& y, std::int64_t step,
+                                             ThreadPool& pool) {
   // As many networks at once as keep the threads busy, taking turns in the same memory: see DqnAgent::update.
   const std::size_t count = kTwins * critics_.size();
   const auto together = std::min(count, static_cast<std::size_t>(pool.threads() + 1) / 2);
@@ -164,6 +166,7 @@ std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std
     critic_workspaces_.back().set_input(pairs_);
   }
   std::vector<double> losses(critics_.size(), 0.0);
+  critic_gradients_.assign(count, {});
   const auto size = static_cast<float>(batch.rewards.size());
   for (std::size_t first = 0; first < count; first += together) {
     std::vector<Pass> passes;
@@ -183,19 +186,23 @@ std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std
       losses[(first + i) / kTwins] += sum / static_cast<double>(batch_size_);
     }
     backward(passes, pool);
+    for (std::size_t i = 0; wants_gradients(step) && i < passes.size(); ++i) {
+      critic_gradients_[first + i] = all_weight_gradients(passes[i], pool);
+    }
     adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
   }
   return losses;
 }
 
 // The actor's loss is  mean(alpha log pi(a|s) - min_i Q_psi,i(s, a)), a ~ pi(.|s).
-void SacAgent::update_actor(ThreadPool& pool) {
+void SacAgent::update_actor(std::int64_t step, ThreadPool& pool) {
   const Pass actor{&actor_, &actor_workspace_};
   forward(std::span(&actor, 1), pool);
   sample_policy(output_rows(actor_workspace_, batch_size_, 2 * actions_), actions_, noise_, sample_);
   pairs_.load_units(observation_size_, sample_.actions, batch_size_);
   set_policy_gradient(sample_, value_gradients(pool), temperature_.value(), actor_workspace_);
   backward(std::span(&actor, 1), pool);
+  if (wants_gradients(step)) actor_gradients_ = all_weight_gradients(actor, pool);
   adam_step(std::span(&actor, 1), config_.sac.actor_learning_rate, config_.training.adam_epsilon, pool);
 }
 
@@ -224,19 +231,26 @@ std::vector<float> SacAgent::value_gradients(ThreadPool& pool) {
 
 TargetUpdate SacAgent::update_target(std::int64_t step) {
   TargetUpdate update = critics_.replace_others(step);
-  if (config_.sparsity.method != "polynomial") prune_actor(update.sparsity, step);
+  if (critics_.method().prunes_copies()) prune_actor(critics_.sparsity(update.selected), step);
   return update;
 }
 
-// PolyPruneSAC.
-void SacAgent::prune_by_schedule(std::int64_t step) {
-  if (!critics_.method().changes_at(step)) return;
-  const SparsityConfig& schedule = config_.sparsity;
-  const double sparsity = polynomial_sparsity(step, schedule.start, schedule.end, schedule.final);
-  critics_.prune(sparsity);
-  prune_actor(sparsity, step);
+bool SacAgent::wants_gradients(std::int64_t step) const {
+  return critics_.method().wants_gradients() && critics_.method().changes_at(step);
 }
 
+bool SacAgent::change_masks(std::int64_t step) {
+  const SparsityMethod& method = critics_.method();
+  if (!method.changes_at(step)) return false;
+  for (std::size_t i = 0; i < kTwins * critics_.size(); ++i) {
+    critics_.change_masks(i / kTwins, i % kTwins, step, critic_gradients_.at(i));
+  }
+  critics_.follow_masks();
+  if (config_.sac.actor_pruning != "none") method.change(actor_, step, actor_gradients_, actor_pruning_);
+  return true;
+}
+
+// The actor of a method that prunes copies.
 void SacAgent::prune_actor(double critic_sparsity, std::int64_t step) {
   const SparsityConfig& schedule = config_.sparsity;
   if (config_.sac.actor_pruning == "none") return;
@@ -253,6 +267,7 @@ void SacAgent::save(ArchiveWriter& archive) const {
   archive.add_value("agent/entropy", entropy_);
   archive.add_value("agent/exploration_stream", exploration_.position());
   archive.add_value("agent/noise_stream", noise_.position());
+  archive.add_value("agent/actor_pruning_stream", actor_pruning_.position());
 }
 
 void SacAgent::load(const ArchiveReader& archive) {
@@ -262,6 +277,7 @@ void SacAgent::load(const ArchiveReader& archive) {
   entropy_ = archive.value<double>("agent/entropy");
   exploration_.seek(archive.value<std::uint64_t>("agent/exploration_stream"));
   noise_.seek(archive.value<std::uint64_t>("agent/noise_stream"));
+  actor_pruning_.seek(archive.value<std::uint64_t>("agent/actor_pruning_stream"));
 }
 
 }  // namespace eaudeqn

@@ -70,9 +70,12 @@ class SacAgent {
   std::span<const float> act(std::span<const float> observation, std::int64_t step);
 
   // One batch: an Adam step of every critic on its loss against one shared y, the selection of psi, a step of the
-  // target pair towards it, an Adam step of the actor on critic psi, and one of the temperature. By a schedule, if
-  // there is one, critics and actor are then pruned. Returns the K losses.
+  // target pair towards it, an Adam step of the actor on critic psi, and one of the temperature. Returns the K losses.
   std::vector<double> update(const VectorBatch& batch, std::int64_t step, ThreadPool& pool);
+
+  // After the update of each step: lets the sparsity method change the masks of critics and actor if it does so at
+  // `step` (by a schedule, SET, RigL); returns whether it did. The target loses and gains the same weights.
+  bool change_masks(std::int64_t step);
 
   // Every T steps: the other critics become pruned copies of critic psi, and the actor is pruned as it shall be.
   TargetUpdate update_target(std::int64_t step);
@@ -89,10 +92,11 @@ class SacAgent {
 
  private:
   std::vector<float> targets(const VectorBatch& batch, ThreadPool& pool);
-  std::vector<double> update_critics(const VectorBatch& batch, const std::vector<float>& y, ThreadPool& pool);
-  void update_actor(ThreadPool& pool);
+  std::vector<double> update_critics(const VectorBatch& batch, const std::vector<float>& y, std::int64_t step,
+                                     ThreadPool& pool);
+  void update_actor(std::int64_t step, ThreadPool& pool);
   std::vector<float> value_gradients(ThreadPool& pool);
-  void prune_by_schedule(std::int64_t step);
+  bool wants_gradients(std::int64_t step) const;
   void prune_actor(double critic_sparsity, std::int64_t step);
 
   Config config_;
@@ -104,8 +108,11 @@ class SacAgent {
   double entropy_ = 0;
   ContinuousActor acting_;
   SingleWeights acting_weights_;
-  RandomStream exploration_, noise_;
+  RandomStream exploration_, noise_, actor_pruning_;
   std::vector<float> random_action_;
+  // Of the last update, at the weights before its Adam steps, where RigL wants them: critic by critic, and the actor's.
+  std::vector<WeightGradients> critic_gradients_;
+  WeightGradients actor_gradients_;
 
   InputTensor observations_, next_observations_;  // of the actor
   InputTensor pairs_, next_pairs_;                // of the critics: observation, then action

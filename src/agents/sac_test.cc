@@ -17,6 +17,7 @@ void learn(SacAgent& agent, std::int64_t first, std::int64_t last, ThreadPool& p
   for (std::int64_t step = first; step <= last; ++step) {
     RandomStream stream(7, "batch", static_cast<std::uint64_t>(step));
     agent.update(random_vectors(stream), step, pool);
+    agent.change_masks(step);
     if (step % 10 == 0) agent.update_target(step);
   }
 }
@@ -158,6 +159,100 @@ TEST(PolyPruneSac, CriticsTargetAndActorFollowTheSchedule) {
   learn(agent, 11, 40, pool);
   EXPECT_NEAR(agent.critics().sparsity(0), 0.8, 0.01);
   EXPECT_NEAR(agent.actor().sparsity(), 0.8, 0.01);
+}
+
+Config config_with(const std::string& method) {
+  Config config = sac_config(1);
+  config.algorithm = method + "sac";
+  config.sparsity.method = method;
+  config.sparsity.start = 5;
+  config.sparsity.end = 25;
+  config.sparsity.period = 5;
+  config.sparsity.final = 0.8;
+  config.sparsity.drop_share = 0.5;
+  config.population.reset_optimizer = false;
+  return config;
+}
+
+std::vector<std::uint8_t> masks_of(const Network& network) {
+  std::vector<std::uint8_t> masks;
+  for (const Layer& layer : network.layers()) masks.insert(masks.end(), layer.mask.begin(), layer.mask.end());
+  return masks;
+}
+
+// The actor and both critics are as sparse from the first step to the last; only static keeps the very weights.
+TEST(SparseSac, StaticSetAndRiglKeepTheSparsityOfActorCriticsAndTarget) {
+  for (const char* method : {"static", "set", "rigl"}) {
+    SacAgent agent(config_with(method), kObservationSize, kActionSize);
+    ThreadPool pool(1);
+    const auto networks = [&] {
+      return std::vector<const Network*>{&agent.actor(), &agent.critics().network(0, 0),
+                                         &agent.critics().network(0, 1)};
+    };
+    std::vector<std::vector<std::uint8_t>> before;
+    std::vector<double> sparsities;
+    for (const Network* network : networks()) {
+      before.push_back(masks_of(*network));
+      sparsities.push_back(network->sparsity());
+      EXPECT_NEAR(network->sparsity(), 0.8, 0.01) << method;
+    }
+    EXPECT_NE(before[1], before[2]) << "each twin has masks of its own";
+    learn(agent, 1, 30, pool);
+    for (std::size_t i = 0; i < before.size(); ++i) {
+      EXPECT_DOUBLE_EQ(networks()[i]->sparsity(), sparsities[i]) << method;
+      EXPECT_EQ(masks_of(*networks()[i]) == before[i], std::string(method) == "static") << method;
+    }
+    for (std::size_t twin = 0; twin < 2; ++twin) {
+      EXPECT_EQ(masks_of(agent.critics().target(twin)), masks_of(agent.critics().network(0, twin))) << method;
+    }
+  }
+}
+
+TEST(SparseSac, ADenseActorStaysDense) {
+  for (const char* method : {"static", "set", "rigl", "distill"}) {
+    Config config = config_with(method);
+    config.sac.actor_pruning = "none";
+    SacAgent agent(config, kObservationSize, kActionSize);
+    ThreadPool pool(1);
+    learn(agent, 1, 30, pool);
+    EXPECT_EQ(agent.actor().sparsity(), 0) << method;
+    EXPECT_NEAR(agent.critics().sparsity(0), 0.8, 0.01) << method;
+  }
+}
+
+TEST(SparseSac, DistillPrunesAtTargetUpdatesToTheEndOfItsSchedule) {
+  SacAgent agent(config_with("distill"), kObservationSize, kActionSize);
+  ThreadPool pool(1);
+  learn(agent, 1, 9, pool);
+  EXPECT_EQ(agent.critics().sparsity(0), 0);
+  learn(agent, 10, 10, pool);
+  const double quarter = 0.8 * (1 - std::pow(0.75, 3));
+  EXPECT_NEAR(agent.critics().sparsity(0), quarter, 0.01);
+  EXPECT_NEAR(agent.actor().sparsity(), quarter, 0.01);
+  learn(agent, 11, 40, pool);
+  EXPECT_NEAR(agent.critics().sparsity(0), 0.8, 0.01);
+  EXPECT_NEAR(agent.actor().sparsity(), 0.8, 0.01);
+}
+
+// What RigL grows, it grows by the gradient; so the bits depend on it, and on neither threads nor a stop between.
+TEST(SparseSac, RiglGivesTheSameBitsForAnyThreadsAndAfterLoading) {
+  std::vector<std::vector<std::byte>> states;
+  for (const int threads : {1, 3}) {
+    auto agent = std::make_unique<SacAgent>(config_with("rigl"), kObservationSize, kActionSize);
+    ThreadPool pool(threads);
+    learn(*agent, 1, 12, pool);
+    const TestDirectory directory;
+    ArchiveWriter archive;
+    agent->save(archive);
+    archive.write(directory / "state");
+    if (threads == 3) {
+      agent = std::make_unique<SacAgent>(config_with("rigl"), kObservationSize, kActionSize);
+      agent->load(ArchiveReader(directory / "state"));
+    }
+    learn(*agent, 13, 30, pool);
+    states.push_back(state_of(*agent));
+  }
+  EXPECT_EQ(states[0], states[1]);
 }
 
 }  // namespace

@@ -75,6 +75,11 @@ void check_sac(const Config& config, const Check& check) {
   check(config.training.n_step == 1,
         fmt::format("training.n_step is {}, but {} takes single steps: set training.n_step = 1", config.training.n_step,
                     config.algorithm));
+  const std::string& method = config.sparsity.method;
+  check(config.sac.actor_pruning != "polynomial" || method == "eaude" || method == "distill" || method == "polynomial",
+        fmt::format("sac.actor_pruning is \"polynomial\", but {} does not prune by a schedule: set sac.actor_pruning = "
+                    "\"follow\" or \"none\"",
+                    config.algorithm));
   check(config.algorithm != "sac" || config.sac.actor_pruning == "none",
         fmt::format("sac.actor_pruning is \"{}\", but sac does not prune: set sac.actor_pruning = \"none\"",
                     config.sac.actor_pruning));

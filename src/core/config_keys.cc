@@ -35,8 +35,9 @@ void add_run(std::vector<KeyRow>& rows) {
   rows.push_back(
       {"", "algorithm",
        StringKey{field(&Config::algorithm),
-                 {"eaudedqn", "dqn", "distilldqn", "polyprunedqn", "rigldqn", "setdqn", "staticdqn", "eaudecql", "cql",
-                  "distillcql", "polyprunecql", "riglcql", "setcql", "staticcql", "eaudesac", "polyprunesac", "sac"}},
+                 {"eaudedqn",   "dqn",      "distilldqn",   "polyprunedqn", "rigldqn", "setdqn", "staticdqn",
+                  "eaudecql",   "cql",      "distillcql",   "polyprunecql", "riglcql", "setcql", "staticcql",
+                  "distillsac", "eaudesac", "polyprunesac", "riglsac",      "sac",     "setsac", "staticsac"}},
        "how it learns"});
   rows.push_back({"", "seed", IntegerKey{field(&Config::seed), 0, 0x7FFF'FFFF},
                   "all randomness follows from it; equal configs give equal runs"});
@@ -129,7 +130,8 @@ void add_sac(std::vector<KeyRow>& rows) {
   add("temperature_learning_rate", NumberKey{at(&S::temperature_learning_rate), 0, 1, true},
       "step size of the temperature's Adam");
   add("actor_pruning", StringKey{at(&S::actor_pruning), {"follow", "polynomial", "none"}},
-      "follow: as sparse as the selected critic; polynomial: by the schedule of [sparsity]; none: stays dense");
+      "follow: as the critics, or as sparse as the selected one; polynomial: by the schedule of [sparsity], with eaude "
+      "and distill; none: stays dense");
 }
 
 void add_offline(std::vector<KeyRow>& rows) {

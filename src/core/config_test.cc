@@ -196,6 +196,14 @@ TEST(ConfigChecks, SacAndPolyPruneSacSayWhatToSet) {
   EXPECT_THAT(message_of("sparsity.method = \"polynomial\""), HasSubstr("set sparsity.method = \"eaude\""));
 }
 
+TEST(ConfigChecks, OnlyActorsThatArePrunedFollowASchedule) {
+  const std::string rigl =
+      "environment = \"mujoco/Hopper-v5\"\nnetwork.kind = \"mlp\"\nalgorithm = \"riglsac\"\npopulation.networks = 1\n"
+      "sparsity.method = \"rigl\"\nsparsity.distribution = \"erk\"";
+  EXPECT_EQ(parse(rigl).sac.actor_pruning, "follow");
+  EXPECT_THAT(message_of(rigl, {"sac.actor_pruning=polynomial"}), HasSubstr("set sac.actor_pruning = \"follow\""));
+}
+
 TEST(ConfigChecks, CombinationsThatCannotWorkAreRefused) {
   EXPECT_THAT(message_of("environment = \"classic/CartPole-v1\""), HasSubstr("set network.kind = \"mlp\""));
   EXPECT_THAT(message_of("training.epsilon_start = 0.0"), HasSubstr("training.epsilon_end (0.01)"));
@@ -242,6 +250,9 @@ Config random_config(RandomStream& stream) {
     sparsity.method = "eaude";
   }
   if (sparsity.distribution == "erk") sparsity.granularity = "weight";
+  const bool prunes = sparsity.method == "eaude" || sparsity.method == "distill" || sparsity.method == "polynomial";
+  if (!prunes && config.sac.actor_pruning == "polynomial" && is_sac(config.algorithm))
+    config.sac.actor_pruning = "none";
   sparsity.end = std::max(sparsity.end, sparsity.start + 1);
   sparsity.period = training.gradient_period;
   if (training.epsilon_end > training.epsilon_start) std::swap(training.epsilon_end, training.epsilon_start);

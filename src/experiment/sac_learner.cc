@@ -40,7 +40,7 @@ class SacLearner : public Learner {
     replay_.sample(replay_stream_, batch_size_, batch_);
     return agent_.update(batch_, step, pool);
   }
-  bool change_masks(std::int64_t, ThreadPool&) override { return false; }  // update does it
+  bool change_masks(std::int64_t step, ThreadPool&) override { return agent_.change_masks(step); }
   TargetUpdate update_target(std::int64_t step) override { return agent_.update_target(step); }
 
   const Population& population() const override { return agent_.critics(); }

@@ -111,8 +111,14 @@ TEST(FollowingTarget, BothPartsOfTheOthersBecomePrunedCopiesOfTheSelected) {
 }
 
 TEST(FollowingTarget, SchedulesPruneAllPartsAndTheTarget) {
-  Population population(small_plan(), twin_config(1), 2);
-  population.prune(0.8);
+  Config config = twin_config(1);
+  config.sparsity.method = "polynomial";
+  config.sparsity.final = 0.8;
+  config.sparsity.start = 0;
+  config.sparsity.end = config.sparsity.period = 100;
+  Population population(small_plan(), config, 2);
+  for (std::size_t part = 0; part < 2; ++part) population.change_masks(0, part, 100, {});
+  population.follow_masks();
   EXPECT_NEAR(population.sparsity(0), 0.8, 0.01);
   EXPECT_NEAR(population.target(0).sparsity(), 0.8, 0.01);
   EXPECT_NEAR(population.target(1).sparsity(), 0.8, 0.01);

@@ -108,11 +108,6 @@ TargetUpdate Population::replace_others(std::int64_t step) {
   return update;
 }
 
-void Population::prune(double sparsity) {
-  for (Network& network : networks_) method_.prune(network, sparsity, network);
-  follow_masks();
-}
-
 void Population::follow_masks() {
   for (std::size_t part = 0; part < parts(); ++part) {
     std::vector<const Network*> online;

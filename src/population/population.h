@@ -72,15 +72,13 @@ class Population {
   void move_target(std::int64_t step, double tau);
   // update_target without the copy: the target keeps its values, but only where some network has active weights.
   TargetUpdate replace_others(std::int64_t step);
-  // All networks by magnitude, in place; a following target loses the same weights.
-  void prune(double sparsity);
-
   // After the gradient step of a step at which method().changes_at(step): the masks of one network change. Targets do
-  // not follow.
+  // not follow, but for follow_masks: that makes active in the target exactly what is active in some network.
   const SparsityMethod& method() const { return method_; }
   void change_masks(std::size_t k, std::size_t part, std::int64_t step, const WeightGradients& gradients) {
     method_.change(network(k, part), step, gradients, pruning_streams_[k]);
   }
+  void follow_masks();
 
   void save(ArchiveWriter& archive, const std::string& prefix) const;
   void load(const ArchiveReader& archive, const std::string& prefix);
@@ -88,7 +86,6 @@ class Population {
  private:
   std::size_t select(std::int64_t step);
   TargetUpdate replace(std::int64_t step);
-  void follow_masks();
 
   std::shared_ptr<const NetworkPlan> plan_;
   Config config_;

@@ -53,6 +53,8 @@ class SparsityMethod {
   // At the target update of `step`: the sparsity of an online network that becomes a pruned copy of the selected one,
   // whose sparsity is given; nothing: it stays as it is. Only eaude draws from the stream.
   std::optional<double> copy_sparsity(double selected_sparsity, std::int64_t step, RandomStream& stream) const;
+  // Whether target updates prune: eaude and distill.
+  bool prunes_copies() const { return method_ == Method::eaude || method_ == Method::distill; }
   // Whether the selected network is such a copy too (distill), or stays unpruned (eaude).
   bool prunes_selected() const { return method_ == Method::distill; }
 

@@ -127,7 +127,12 @@ void probe(const std::filesystem::path& directory, std::int64_t seed_value) {
   writer.config(config);
   const auto seed = static_cast<std::uint64_t>(seed_value);
   RandomStream masks(seed, "probe masks"), batches(seed, "probe batches");
-  agent.critics().prune(0.3);  // compact for the target as well, of which the critics then have still less
+  // Compact for the target as well, of which the critics then have still less.
+  for (std::size_t i = 0; i < kCritics * kTwins; ++i) {
+    Network& network = agent.critics().network(i / kTwins, i % kTwins);
+    copy_pruned(network, 0.3, Distribution::uniform, network);
+  }
+  agent.critics().follow_masks();
   for (std::size_t i = 0; i < kCritics * kTwins; ++i) {
     mask_randomly(agent.critics().network(i / kTwins, i % kTwins), kExtraSparsities[i / kTwins], masks);
   }
