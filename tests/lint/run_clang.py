@@ -21,14 +21,14 @@ CLEAN = BUILD / "clean"
 
 
 def configured_commands():
-    """The compile command of every source: {path relative to ROOT: command}."""
+    """The compile command of every source of the tree: {path relative to ROOT: command}."""
     subprocess.run([str(ROOT / "scripts" / "build.sh"), "clang", "--tests", "--configure-only"], check=True)
     commands = {}
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
         if path.is_relative_to(ROOT):
             commands[path.relative_to(ROOT).as_posix()] = entry["command"]
-    return {name: command for name, command in sorted(commands.items()) if name.endswith((".cc", ".c"))}
+    return {name: command for name, command in sorted(commands.items()) if not name.startswith("build/")}
 
 
 def is_program(name):
