@@ -63,6 +63,14 @@ void write_sweeps(const std::filesystem::path& directory) {
                                          "setup = [\"module load x\"]\n";
 }
 
+// Lists of changes, see checkpoint_fuzz.cc.
+void write_checkpoints(const std::filesystem::path& directory) {
+  std::ofstream(directory / "none") << "";
+  std::ofstream(directory / "byte") << std::string("\x09\x00\x05\x00\x02", 5);
+  std::ofstream(directory / "every_kind")
+      << std::string("\x02\x01\x08\x00\x03\x0a\x02\x04\x00\x00\x0b\x03\x00\x00\xff\x0c\x04\x00\x00\x07", 20);
+}
+
 void write_metrics(const std::filesystem::path& directory) {
   std::ofstream(directory / "lines") << R"({"event":"episode","step":10,"return":10.5,"length":10}
 {"event":"target_update","step":500,"selected":1,"losses":[null,2.0],"sparsity":0.1,"sparsities":[0.2,0.1]}
@@ -80,11 +88,12 @@ int main(int argc, char** argv) {
     return 2;
   }
   const std::filesystem::path root = argv[1];
-  for (const char* name : {"policy", "config", "archive", "npy", "sweep", "metrics"})
+  for (const char* name : {"policy", "config", "archive", "checkpoint", "npy", "sweep", "metrics"})
     std::filesystem::create_directories(root / name);
   eaudeqn::write_policies(root / "policy");
   eaudeqn::write_configs(root / "config");
   eaudeqn::write_archives(root / "archive");
+  eaudeqn::write_checkpoints(root / "checkpoint");
   eaudeqn::write_arrays(root / "npy");
   eaudeqn::write_sweeps(root / "sweep");
   eaudeqn::write_metrics(root / "metrics");

@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 
 #include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -12,6 +13,7 @@
 #include "deploy/policy.h"
 #include "deploy/policy_network.h"
 #include "deploy/quantize.h"
+#include "deploy/runtime.h"
 #include "harness.h"
 
 namespace eaudeqn {
@@ -75,6 +77,15 @@ void use(const Policy& policy, const std::string& name) {
     std::remove(copy.c_str());
   }
   if (!is_small(policy)) return;
+  std::shared_ptr<const Runtime> runtime;
+  if (accepted(name, [&] { runtime = std::make_shared<const Runtime>(policy, name); })) {
+    // Errors of calls are not the file's: sums that overflow may be NaN.
+    accepted("", [&] {
+      const Bytes observation(runtime->observation_bytes());
+      std::vector<float> outputs(runtime->outputs());
+      RuntimeSession(runtime).forward(observation, 1, outputs);
+    });
+  }
   accepted(name, [&] {
     const Architecture architecture = make_network(policy, name).spec().architecture;
     c_header(policy, {"p", example_observation(architecture)}, name);

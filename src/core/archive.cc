@@ -160,6 +160,12 @@ ArchiveReader::ArchiveReader(const std::filesystem::path& file) : file_(file), c
   check(expected_offset == content.size(), "damaged: bytes after the last section");
 }
 
+std::vector<std::string> ArchiveReader::names() const {
+  std::vector<std::string> names;
+  for (const auto& [name, bytes] : sections_) names.push_back(name);
+  return names;
+}
+
 bool ArchiveReader::has(const std::string& name) const {
   return std::any_of(sections_.begin(), sections_.end(), [&](const auto& section) { return section.first == name; });
 }

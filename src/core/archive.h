@@ -45,6 +45,7 @@ class ArchiveReader {
   explicit ArchiveReader(const std::filesystem::path& file);
 
   bool has(const std::string& name) const;
+  std::vector<std::string> names() const;                           // in the file's order
   std::span<const std::byte> bytes(const std::string& name) const;  // throws Error::failure when missing
   std::string text(const std::string& name) const;
   template <typename T>

@@ -315,6 +315,30 @@ TEST(Architectures, NatureAndImpalaHaveThePublishedShapes) {
   EXPECT_EQ(architecture_from_json(to_json(architecture)), architecture);
 }
 
+// What a policy file says. Sizes that are no whole numbers were converted, a kind was repeated with its line breaks.
+TEST(Architectures, InTextThatIsNotOneAreRefusedInOneLine) {
+  const std::string good = to_json(small_network("mlp"));
+  EXPECT_NO_THROW(architecture_from_json(good));
+  const auto refused = [&](const std::string& from, const std::string& to) {
+    std::string text = good;
+    ASSERT_NE(text.find(from), std::string::npos) << good;
+    text.replace(text.find(from), from.size(), to);
+    try {
+      architecture_from_json(text);
+      ADD_FAILURE() << "accepted: " << text;
+    } catch (const Error& error) {
+      EXPECT_EQ(error.kind(), Error::Kind::failure);
+      EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
+    }
+  };
+  for (const char* size : {"-1", "1.5", "1e300", "null", "\"3\"", "[3]"})
+    refused("\"width\":1", std::string("\"width\":") + size);
+  for (const char* sizes : {"{}", "7", "null", "[-1]", "[1e300]"})
+    refused("\"hidden\":[", std::string("\"units\":") + sizes + ",\"hidden\":[");
+  refused("\"mlp\"", "\"m\\nlp\"");
+  refused("\"float32\"", "\"float64\"");
+}
+
 TEST(Architectures, ImpossibleSizesAreRefused) {
   Architecture architecture = small_network("nature");
   architecture.input = {5};

@@ -1,6 +1,7 @@
 // See network_spec.h. The three networks of the paper's code, as lists of operations.
 #include "engine/network_spec.h"
 
+#include <initializer_list>
 #include <nlohmann/json.hpp>
 
 #include "eaudeqn/error.h"
@@ -20,18 +21,45 @@ std::string to_json(const Architecture& architecture) {
   return json.dump();
 }
 
+namespace {
+
+// Sizes that are fractions or negative would become others.
+std::size_t size_from(const nlohmann::json& value) {
+  if (!value.is_number_unsigned()) {
+    throw Error::failure("the architecture in the metadata cannot be read: a size is not a whole number");
+  }
+  return value.get<std::size_t>();
+}
+
+std::vector<std::size_t> sizes_from(const nlohmann::json& list) {
+  if (!list.is_array()) throw Error::failure("the architecture in the metadata cannot be read: sizes are no list");
+  std::vector<std::size_t> sizes;
+  for (const nlohmann::json& value : list) sizes.push_back(size_from(value));
+  return sizes;
+}
+
+// One of the words, so that what a file says gets no further.
+std::string word_from(const nlohmann::json& value, std::initializer_list<const char*> words) {
+  for (const char* word : words) {
+    if (value.get<std::string>() == word) return word;
+  }
+  throw Error::failure("the architecture in the metadata cannot be read: an unknown kind of network or input");
+}
+
+}  // namespace
+
 Architecture architecture_from_json(const std::string& text) {
   try {
     const auto json = nlohmann::json::parse(text);
     Architecture architecture;
-    architecture.kind = json.at("kind").get<std::string>();
-    architecture.features = json.at("features").get<std::size_t>();
-    architecture.width = json.at("width").get<std::size_t>();
-    architecture.hidden = json.at("hidden").get<std::vector<std::size_t>>();
-    architecture.input = json.at("input").get<std::vector<std::size_t>>();
-    architecture.outputs = json.at("outputs").get<std::size_t>();
-    architecture.byte_input = json.at("input_type").get<std::string>() == "uint8";
-    if (json.contains("units")) architecture.units = json.at("units").get<std::vector<std::size_t>>();
+    architecture.kind = word_from(json.at("kind"), {"nature", "impala", "mlp"});
+    architecture.features = size_from(json.at("features"));
+    architecture.width = size_from(json.at("width"));
+    architecture.hidden = sizes_from(json.at("hidden"));
+    architecture.input = sizes_from(json.at("input"));
+    architecture.outputs = size_from(json.at("outputs"));
+    architecture.byte_input = word_from(json.at("input_type"), {"uint8", "float32"}) == "uint8";
+    if (json.contains("units")) architecture.units = sizes_from(json.at("units"));
     return architecture;
   } catch (const nlohmann::json::exception& error) {
     throw Error::failure(std::string("the architecture in the metadata cannot be read: ") + error.what());

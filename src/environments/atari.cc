@@ -200,12 +200,20 @@ void AtariEnvironment::load(std::span<const std::byte> saved) {
   const auto actions = reader.bytes();
   const auto expected = reader.value<std::uint64_t>();
   reader.finish();
+  if (std::any_of(actions.begin(), actions.end(),
+                  [&](std::byte action) { return std::to_integer<std::size_t>(action) >= actions_.size(); })) {
+    throw Error::failure("saved state of " + spec_.name + ": holds an action that the game does not have");
+  }
 
   horizon_ = horizon;
   running_ = false;
   episode_actions_.clear();
   state_before_episode_.assign(reinterpret_cast<const char*>(state.data()), state.size());
-  emulator_->restoreState(ale::ALEState(state_before_episode_));
+  try {
+    emulator_->restoreState(ale::ALEState(state_before_episode_));
+  } catch (...) {  // ALE throws text, too
+    throw Error::failure("saved state of " + spec_.name + ": ALE cannot read its part of it");
+  }
   if (began) {
     begin_episode();
     for (const std::byte action : actions) advance(std::to_integer<std::size_t>(action));

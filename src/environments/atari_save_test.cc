@@ -5,9 +5,11 @@
 
 #include <ale/ale_interface.hpp>
 
+#include "core/test_directory.h"
 #include "eaudeqn/error.h"
 #include "environments/atari.h"
 #include "environments/atari_roms.h"
+#include "environments/state_bytes.h"
 
 namespace eaudeqn {
 namespace {
@@ -120,6 +122,25 @@ TEST(AtariSave, RefusesOtherGamesAndDamage) {
   EXPECT_THROW(make_atari("atari/Pong", 1, 0)->load({}), Error);
   saved[saved.size() / 2] ^= std::byte{1};
   EXPECT_THROW(make_atari("atari/Pong", 1, 0)->load(saved), Error);
+}
+
+// With right checksums, as a forger would write them.
+TEST(AtariSave, RefusesActionsThatTheGameDoesNotHaveAndWhatIsNoState) {
+  const auto pong = make_atari("atari/Pong", 1, 0);
+  const auto load = [&](const std::string& state, std::uint8_t action) {
+    StateWriter writer("atari/Pong");
+    writer.value<std::int64_t>(100);
+    writer.value(true);
+    writer.bytes(std::as_bytes(std::span(state)));
+    writer.bytes(std::as_bytes(std::span(&action, 1)));
+    writer.value<std::uint64_t>(0);
+    pong->load(writer.finish());
+  };
+  for (const std::uint8_t action : {std::uint8_t{6}, std::uint8_t{255}}) {
+    EXPECT_THAT(failure_message([&] { load("", action); }),
+                testing::HasSubstr("an action that the game does not have"));
+  }
+  EXPECT_THAT(failure_message([&] { load("no state", 0); }), testing::HasSubstr("ALE cannot read"));
 }
 
 // Why a save is a replay: ALE's state leaves out the action that a sticky frame repeats, so a restored emulator takes

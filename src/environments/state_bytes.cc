@@ -42,8 +42,10 @@ StateReader::StateReader(std::string_view title, std::span<const std::byte> cont
   rest_ = content.first(length);
   if (checksum(rest_) != expected) throw wrong_state(title_, "the checksum does not match; the bytes are damaged");
   const auto heading = bytes();
-  const std::string found(reinterpret_cast<const char*>(heading.data()), heading.size());
-  if (found != std::string(format) + title_) throw wrong_state(title_, "the bytes are headed '" + found + "'");
+  std::string found(reinterpret_cast<const char*>(heading.data()), heading.size());
+  if (found == std::string(format) + title_) return;
+  for (char& c : found) c = c >= ' ' && c <= '~' ? c : '?';  // an error is one line of text
+  throw wrong_state(title_, "the bytes are headed '" + found + "'");
 }
 
 std::span<const std::byte> StateReader::take(std::size_t count) {
@@ -54,6 +56,12 @@ std::span<const std::byte> StateReader::take(std::size_t count) {
 }
 
 std::span<const std::byte> StateReader::bytes() { return take(value<std::uint64_t>()); }
+
+bool StateReader::boolean() {
+  const auto byte = value<std::uint8_t>();
+  if (byte > 1) throw wrong_state(title_, "holds something else than yes or no");
+  return byte == 1;
+}
 
 void StateReader::finish() const {
   if (!rest_.empty()) throw wrong_state(title_, "has bytes left over");

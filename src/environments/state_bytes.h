@@ -39,6 +39,7 @@ class StateReader {
   template <typename T>
   T value() {
     static_assert(std::is_arithmetic_v<T>);
+    if constexpr (std::is_same_v<T, bool>) return boolean();
     T result;
     std::memcpy(&result, take(sizeof(T)).data(), sizeof(T));
     return result;
@@ -48,6 +49,7 @@ class StateReader {
 
  private:
   std::span<const std::byte> take(std::size_t count);
+  bool boolean();  // any other byte than 0 and 1 would be no bool
 
   std::string title_;
   std::span<const std::byte> rest_;

@@ -40,6 +40,25 @@ TEST(StateBytes, OfAnotherTitleAreRefused) {
   }
 }
 
+// With right checksums, as a forger would write them.
+TEST(StateBytes, OfATitleWithLineBreaksAreRefusedInOneLine) {
+  const auto content = StateWriter("a\nb").finish();
+  try {
+    StateReader("a/Game", content);
+    FAIL() << "accepted";
+  } catch (const Error& error) {
+    EXPECT_THAT(error.what(), testing::HasSubstr("'eaudeqn environment state 1: a?b'"));
+  }
+}
+
+TEST(StateBytes, WithABoolOfAnotherByteThanZeroAndOneAreRefused) {
+  StateWriter writer("a/Game");
+  writer.value<std::uint8_t>(2);
+  const auto content = writer.finish();
+  StateReader reader("a/Game", content);
+  EXPECT_THROW((void)reader.value<bool>(), Error);
+}
+
 TEST(StateBytes, WithAnyByteChangedAreRefused) {
   const auto content = example();
   for (std::size_t i = 0; i < content.size(); ++i) {

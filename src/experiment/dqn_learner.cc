@@ -18,6 +18,7 @@ ReplaySpec replay_spec(const Config& config, const EnvironmentSpec& environment)
   spec.compress = environment.frame_type == ElementType::uint8;
   spec.n_step = static_cast<std::size_t>(config.training.n_step);
   spec.gamma = config.training.gamma;
+  spec.actions = environment.actions();
   return spec;
 }
 

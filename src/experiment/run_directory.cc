@@ -71,7 +71,8 @@ std::int64_t read_metrics(const Path& directory, RunStatus& status) {
     const Json event = Json::parse(line, nullptr, false);
     if (!event.is_object() || !event.contains("event") || !event["event"].is_string()) continue;
     const std::string kind = event["event"];
-    const auto step = static_cast<std::int64_t>(number(event, "step").value_or(0));
+    const double said = number(event, "step").value_or(0);
+    const auto step = said >= 0 && said < 0x1p53 ? static_cast<std::int64_t>(said) : 0;  // a damaged number is none
     status.step = std::max(status.step, step);
     if (kind == "episode") {
       if (const auto value = number(event, "return")) returns.push_back(*value);

@@ -67,6 +67,9 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
       throw Error::failure(archive.file().string() + ": belongs to a run of another config");
     }
     counters = archive.value<Counters>("counters");
+    if (counters.step != step) {
+      throw Error::failure(fmt::format("{}: holds step {}; it was renamed", archive.file().string(), counters.step));
+    }
     environment->load(archive.bytes("environment"));
     const auto returns = archive.values<double>("recent_returns");
     recent_returns.assign(returns.begin(), returns.end());

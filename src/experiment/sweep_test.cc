@@ -172,6 +172,8 @@ TEST_F(RunFiles, DamageIsNoReasonToFail) {
   std::filesystem::create_directories(directory_ / "checkpoints" / "replay");
   write(directory_ / "checkpoints" / "step_x.checkpoint", "");
   EXPECT_EQ(status().phase, RunPhase::waiting);
+  metrics("{\"event\":\"evaluation\",\"step\":1e300,\"mean_return\":1}\n");
+  EXPECT_EQ(status().step, 0);
   write(directory_ / "config.toml", "steps = [");
   EXPECT_EQ(status().phase, RunPhase::foreign);
 }

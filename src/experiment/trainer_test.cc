@@ -162,6 +162,10 @@ TEST(Trainer, ADamagedCheckpointIsNamedAndTheOlderOneOffered) {
     EXPECT_NE(std::string(error.what()).find(newest.string()), std::string::npos) << error.what();
     EXPECT_NE(std::string(error.what()).find("step 800"), std::string::npos) << error.what();
   }
+  std::filesystem::copy_file(CheckpointFolder(directory.path() / "a").file(800), newest,
+                             std::filesystem::copy_options::overwrite_existing);
+  const std::string message = failure_message([&] { train(small_config(), quiet(directory.path() / "a", true)); });
+  EXPECT_NE(message.find("holds step 800"), std::string::npos) << message;
 }
 
 }  // namespace

@@ -1,9 +1,26 @@
 // See network_archive.h.
 #include "population/network_archive.h"
 
+#include <algorithm>
+
 #include "eaudeqn/error.h"
 
 namespace eaudeqn {
+namespace {
+
+// The engine counts the ones of a mask and then trusts that number.
+void check(const ArchiveReader& archive, const std::string& section, const LayerSpec& spec,
+           const LayerWeights& weights) {
+  if (weights.weights.size() != spec.weights() || weights.mask.size() != spec.weights() ||
+      weights.bias.size() != spec.out) {
+    throw Error::failure(archive.file().string() + ": section " + section + " does not have the layer's shape");
+  }
+  if (std::any_of(weights.mask.begin(), weights.mask.end(), [](std::uint8_t bit) { return bit > 1; })) {
+    throw Error::failure(archive.file().string() + ": section " + section + "mask holds something else than 0 and 1");
+  }
+}
+
+}  // namespace
 
 void save_network(ArchiveWriter& archive, const std::string& prefix, const Network& network) {
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
@@ -26,8 +43,10 @@ void load_network(const ArchiveReader& archive, const std::string& prefix, Netwo
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
     const LayerSpec& spec = network.spec().layers[l];
     const std::string name = prefix + spec.name + "/";
-    network.set_layer(l, {archive.values<float>(name + "weights"), archive.values<std::uint8_t>(name + "mask"),
-                          archive.values<float>(name + "bias")});
+    const LayerWeights weights{archive.values<float>(name + "weights"), archive.values<std::uint8_t>(name + "mask"),
+                               archive.values<float>(name + "bias")};
+    check(archive, name, spec, weights);
+    network.set_layer(l, weights);
     if (!network.trainable()) continue;
     const Network::Moments moments{
         archive.values<float>(name + "first_moment"), archive.values<float>(name + "second_moment"),

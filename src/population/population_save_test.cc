@@ -68,8 +68,8 @@ class SavedPopulation : public testing::Test {
     return names;
   }
 
-  // Writes the saved archive anew with one section left out, or set to zero.
-  std::filesystem::path altered(const std::string& section, bool left_out) const {
+  // Writes the saved archive anew with one section left out, or with all its bytes set to `byte`.
+  std::filesystem::path altered(const std::string& section, bool left_out, std::byte byte = {}) const {
     const ArchiveReader saved(directory_ / "saved");
     ArchiveWriter archive;
     for (const std::string& name : sections()) {
@@ -77,7 +77,7 @@ class SavedPopulation : public testing::Test {
       if (name != section) {
         archive.add_bytes("population/" + name, bytes);
       } else if (!left_out) {
-        archive.add_bytes("population/" + name, std::vector<std::byte>(bytes.size()));
+        archive.add_bytes("population/" + name, std::vector<std::byte>(bytes.size(), byte));
       }
     }
     archive.write(directory_ / "altered");
@@ -108,6 +108,24 @@ TEST_F(SavedPopulation, WithOneStreamForgottenHasAnotherFuture) {
     loaded.load(ArchiveReader(altered(stream, false)), "population/");
     EXPECT_NE(future(loaded), expected) << stream;
   }
+}
+
+// A mask of other numbers was counted as empty and then used as full: memory beyond the weights was written.
+TEST_F(SavedPopulation, AMaskOfOtherNumbersThanZeroAndOneIsRefused) {
+  for (const std::string section : {"network1/dense2/mask", "target/dense1/mask"}) {
+    const auto file = altered(section, false, std::byte{2});
+    Population loaded(small_plan(), config());
+    EXPECT_THAT(failure_message([&] { loaded.load(ArchiveReader(file), "population/"); }),
+                testing::AllOf(HasSubstr(file.string()), HasSubstr(section)));
+  }
+}
+
+TEST_F(SavedPopulation, OfAnotherShapeIsRefusedByTheNameOfTheFile) {
+  Architecture architecture = small_plan()->spec.architecture;
+  architecture.hidden[0] = 32;
+  Population other(std::make_shared<NetworkPlan>(make_network_spec(architecture)), config());
+  EXPECT_THAT(failure_message([&] { other.load(ArchiveReader(directory_ / "saved"), "population/"); }),
+              testing::AllOf(HasSubstr((directory_ / "saved").string()), HasSubstr("network0/dense1")));
 }
 
 TEST_F(SavedPopulation, NoSectionIsOptional) {

@@ -21,7 +21,8 @@ struct ReplaySpec {
   std::size_t stack = 1;        // frames per observation
   bool compress = false;        // images: yes; small vectors: no
   std::size_t n_step = 1;
-  double gamma = 0.99;  // for n-step returns
+  double gamma = 0.99;      // for n-step returns
+  std::size_t actions = 0;  // load refuses an action outside [0, actions); 0: any action is taken
 };
 
 // B sampled transitions. Observations are planes: [B][stack, oldest first][frame bytes].

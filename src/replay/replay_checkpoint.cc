@@ -132,6 +132,21 @@ void load_segments(const ArchiveReader& archive, const std::string& prefix, cons
   }
 }
 
+// Whoever learns from the replay indexes a network's outputs with its actions.
+void check_actions(const ArchiveReader& archive, const std::string& prefix, const ReplayState& state) {
+  if (state.spec.actions == 0) return;
+  for (const StoredSegment& stored : state.segments) {
+    for (std::size_t record = 0; record < stored.segment.records(); ++record) {
+      const int action = stored.segment.action(record);
+      if (action >= 0 && static_cast<std::size_t>(action) < state.spec.actions) continue;
+      const std::string what =
+          fmt::format("record {} has action {}, the environment has {}", record, action, state.spec.actions);
+      if (stored.file.empty()) fail(archive, prefix + "/open", what);
+      throw Error::failure(fmt::format("{}: {}; resume from another checkpoint", stored.file.string(), what));
+    }
+  }
+}
+
 // One spelling per directory, so that saving where the segments were loaded from is recognised.
 std::filesystem::path normal_directory(const std::filesystem::path& directory) {
   return std::filesystem::absolute(directory).lexically_normal();
@@ -192,6 +207,7 @@ void Replay::load(const ArchiveReader& archive, const std::string& prefix,
   auto loaded = std::make_unique<State>(state_->spec);  // this replay stays as it is if anything throws
   const std::uint64_t first_segment = load_index(archive, prefix, *loaded);
   load_segments(archive, prefix, normal_directory(segments_directory), first_segment, *loaded);
+  check_actions(archive, prefix, *loaded);
   state_ = std::move(loaded);
 }
 

@@ -389,6 +389,26 @@ TEST_F(ReplayCheckpoint, SurvivesAnArchiveThatContradictsItself) {
   EXPECT_GT(refused, trials * 9 / 10);  // one kind of end in place of another is a replay, too
 }
 
+// An action indexes the outputs of a network: one from a forged file would read and write elsewhere.
+TEST_F(ReplayCheckpoint, RefusesAnActionThatTheEnvironmentDoesNotHave) {
+  for (const int calls : {10, 6'000}) {  // in the archive, and in a segment's file
+    for (const int action : {3, -1}) {
+      ReplaySpec spec = kSpec;
+      spec.actions = 3;
+      Replay replay(spec);
+      const std::vector<std::byte> frame(spec.frame_bytes);
+      replay.begin_episode(frame);
+      for (int call = 0; call < calls; ++call) replay.add(call == 5 ? action : 2, 0, false, false, frame);
+      save(replay, "a");
+      const std::string message = load_error("a", spec);
+      EXPECT_NE(message.find(fmt::format("record 5 has action {}", action)), std::string::npos) << message;
+      EXPECT_NE(message.find(calls == 10 ? archive_file("a").string() : ".segment"), std::string::npos) << message;
+      spec.actions = 0;
+      EXPECT_EQ(load_error("a", spec), "");
+    }
+  }
+}
+
 TEST_F(ReplayCheckpoint, SaysThatADirectoryCannotBeMade) {
   write_file_atomically(segments(), std::string("a file in its place"));
   Replay replay(kSpec);

@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cctype>
+#include <climits>
+#include <cstdint>
 #include <nlohmann/json.hpp>
 #include <set>
 #include <sstream>
@@ -105,7 +107,7 @@ class LineReader {
     }
     try {
       row(json);
-    } catch (const Json::exception&) {
+    } catch (const std::exception&) {  // Json's, or this file's
       add(number, "a field is missing or of another type: the line was left out");
     }
   }
@@ -124,9 +126,17 @@ std::optional<double> number_or_none(const Json& value) {
   return value.get<double>();
 }
 
+// A conversion from a fraction or from a number out of range could give anything.
+std::int64_t whole_number(const Json& value) {
+  if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX)) {
+    throw Error::failure("not a whole number");
+  }
+  return value.get<std::int64_t>();
+}
+
 void read_metrics_line(const Json& line, RunRecord& run) {
   const auto event = line.at("event").get<std::string>();
-  const auto step = line.at("step").get<std::int64_t>();
+  const std::int64_t step = whole_number(line.at("step"));
   if (event == "episode") {
     run.episodes.push_back({step, line.at("return").get<double>()});
   } else if (event == "evaluation") {
@@ -137,7 +147,9 @@ void read_metrics_line(const Json& line, RunRecord& run) {
     row.step = step;
     row.sparsities = line.at("sparsities").get<std::vector<double>>();
     if (event == "target_update") {
-      row.selected = line.at("selected").get<int>();
+      const std::int64_t selected = whole_number(line.at("selected"));
+      if (selected < -1 || selected > INT_MAX) throw Error::failure("no network's number");
+      row.selected = static_cast<int>(selected);
       row.sparsity = number_or_none(line.at("sparsity"));
       row.actor_sparsity = number_or_none(line.value("actor_sparsity", Json()));
       for (const Json& loss : line.at("losses")) row.losses.push_back(number_or_none(loss));

@@ -88,6 +88,23 @@ TEST_F(ReadRun, DamageIsAProblemAndNothingElse) {
   EXPECT_EQ(run.problems[6].file, "policy.safetensors");
 }
 
+// Numbers that no step or network can have were converted, to anything.
+TEST_F(ReadRun, StepsAndNetworksThatAreNoWholeNumbersAreProblems) {
+  write_run("run", "dqn", 1);
+  std::string text;
+  for (const char* step : {"1e300", "1.5", "18446744073709551615", "null"}) {
+    text += std::string(R"({"event":"episode","step":)") + step + ",\"return\":1.0}\n";
+  }
+  text += R"({"event":"target_update","step":500,"selected":4294967296,"losses":[],"sparsity":0.1,"sparsities":[]})"
+          "\n";
+  write("run/metrics.jsonl", text);
+  write("run/timing.jsonl", "");
+  const RunRecord run = read_run(path("run"));
+  EXPECT_TRUE(run.episodes.empty());
+  EXPECT_TRUE(run.updates.empty());
+  EXPECT_EQ(run.problems.size(), 5U);
+}
+
 TEST_F(ReadRun, WallTimeIsThatOfAllProcesses) {
   write_run("run", "dqn", 1);
   write("run/timing.jsonl",
