@@ -18,7 +18,7 @@ static double now_microseconds(void) {
 }
 
 /* Any bytes do: no network here takes a shortcut for some of them. */
-static void fill(unsigned char *observation, size_t size) {
+static void fill(unsigned char* observation, size_t size) {
   uint32_t state = 1;
   size_t i;
   for (i = 0; i < size; ++i) {
