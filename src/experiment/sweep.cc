@@ -12,8 +12,8 @@
 #include <cmath>
 #include <map>
 #include <optional>
-#include <regex>
 #include <sstream>
+#include <string_view>
 
 #include "core/nearest.h"
 #include "eaudeqn/error.h"
@@ -308,12 +308,44 @@ void check_names(const std::vector<SweepRun>& runs, const std::string& origin) {
   }
 }
 
-std::string text_of(const toml::table& table, const char* name, const std::string& pattern, const char* example,
+bool is_digit(char c) { return c >= '0' && c <= '9'; }
+
+bool is_partition(const std::string& text) {
+  return !text.empty() && std::all_of(text.begin(), text.end(), [](char c) {
+    return is_digit(c) || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') ||
+           std::string_view("_.,-").find(c) != std::string_view::npos;
+  });
+}
+
+// Slurm's "minutes", "hours:minutes:seconds", "days-hours:minutes", ...: groups of up to six digits, of which a "-" may
+// only end the first.
+bool is_time(const std::string& text) {
+  std::size_t digits = 0, dashes = 0, colons = 0;
+  for (const char c : text) {
+    if (is_digit(c)) {
+      if (++digits > 6) return false;
+      continue;
+    }
+    if (digits == 0 || (c != '-' && c != ':')) return false;
+    if (c == '-' && (++dashes > 1 || colons > 0)) return false;
+    if (c == ':' && ++colons > 2) return false;
+    digits = 0;
+  }
+  return digits > 0;
+}
+
+bool is_memory(const std::string& text) {
+  const std::size_t digits = std::min(text.find_first_not_of("0123456789"), text.size());
+  const std::string unit = text.substr(digits);
+  return digits > 0 && (unit.empty() || unit == "K" || unit == "M" || unit == "G" || unit == "T");
+}
+
+std::string text_of(const toml::table& table, const char* name, bool (*good)(const std::string&), const char* example,
                     const std::string& origin) {
   const toml::node* node = table.get(name);
   if (node == nullptr) return "";
   const auto* text = node->as_string();
-  if (text != nullptr && std::regex_match(text->get(), std::regex(pattern))) return text->get();
+  if (text != nullptr && good(text->get())) return text->get();
   throw Error::usage(fmt::format("{}slurm.{}: wants a string such as \"{}\"", place(origin, *node), name, example));
 }
 
@@ -361,9 +393,9 @@ SlurmSettings read_slurm(const toml::node& node, const std::string& origin) {
   check_keys(table, "slurm.", {"partition", "time", "memory", "cpus", "throttle", "signal_seconds", "options", "setup"},
              origin);
   SlurmSettings slurm;
-  slurm.partition = text_of(table, "partition", "[A-Za-z0-9_.,-]+", "cpu", origin);
-  slurm.time = text_of(table, "time", "[0-9]{1,6}(-[0-9]{1,6})?(:[0-9]{1,6}){0,2}", "12:00:00", origin);
-  slurm.memory = text_of(table, "memory", "[0-9]+[KMGT]?", "4G", origin);
+  slurm.partition = text_of(table, "partition", is_partition, "cpu", origin);
+  slurm.time = text_of(table, "time", is_time, "12:00:00", origin);
+  slurm.memory = text_of(table, "memory", is_memory, "4G", origin);
   slurm.cpus = integer_of(table, "cpus", 1, slurm.cpus, origin);
   slurm.throttle = integer_of(table, "throttle", 0, slurm.throttle, origin);
   slurm.signal_seconds = integer_of(table, "signal_seconds", 1, slurm.signal_seconds, origin);

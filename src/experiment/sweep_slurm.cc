@@ -5,7 +5,7 @@
 
 #include <algorithm>
 #include <map>
-#include <regex>
+#include <optional>
 #include <sstream>
 
 #include "core/command.h"
@@ -46,14 +46,19 @@ CommandResult slurm_command(const std::vector<std::string>& words) {
 }
 
 // The most tasks of one array; their numbers must stay below MaxArraySize.
+// The number in "key = number" or "key=number", wherever it stands.
+std::optional<std::size_t> number_after(const std::string& text, const std::string& key) {
+  const std::size_t at = text.find(key);
+  if (at == std::string::npos) return std::nullopt;
+  const std::size_t digit = text.find_first_not_of(" \t=", at + key.size());
+  if (digit == std::string::npos || text[digit] < '0' || text[digit] > '9') return std::nullopt;
+  return std::stoul(text.substr(digit));
+}
+
 std::size_t max_array_size() {
   const std::string config = slurm_command({"scontrol", "show", "config"}).output;
-  std::size_t most = 1001;  // Slurm's default
-  const std::regex size(R"((^|\n)MaxArraySize\s*=\s*([0-9]+))");
-  const std::regex tasks(R"((max_array_tasks)=([0-9]+))");
-  std::smatch found;
-  if (std::regex_search(config, found, size)) most = std::stoul(found[2]);
-  if (std::regex_search(config, found, tasks)) most = std::min<std::size_t>(most, std::stoul(found[2]));
+  std::size_t most = number_after(config, "MaxArraySize").value_or(1001);  // Slurm's default
+  most = std::min(most, number_after(config, "max_array_tasks").value_or(most));
   if (most == 0) throw Error::failure("this Slurm takes no job arrays (MaxArraySize=0); ask its administrator");
   return most;
 }
@@ -95,7 +100,9 @@ exit $status
 
 std::vector<std::string> sbatch_words(const SlurmSettings& slurm, const Path& directory, const Path& folder,
                                       std::size_t tasks, const std::string& after) {
-  const std::string log = std::regex_replace(folder.string(), std::regex("%"), "%%") + "/%a.log";
+  std::string log;  // in which Slurm reads % as its own
+  for (const char c : folder.string()) log += c == '%' ? "%%" : std::string(1, c);
+  log += "/%a.log";
   std::vector<std::string> words = {"sbatch",
                                     "--parsable",
                                     "--job-name=" + directory.filename().string(),
