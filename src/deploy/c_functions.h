@@ -1,7 +1,7 @@
 // The functions of a generated C header (c_header.cc), which are the same for every policy. C99 that is C++ too.
 //
-// Replaced in the text: @ by the policy's prefix, @@ by the same in capitals; $NAME, $INPUT, $SCALES, $SCALE and
-// $INPUT_SCALE by what depends on whether inputs are bytes and weights are integers; $HEADER, $MAIN, $ACT and
+// Replaced in the text: @ by the policy's prefix, @@ by the same in capitals; $NAME, $INPUT, $WEIGHT, $SCALES, $SCALE
+// and $INPUT_SCALE by what depends on whether inputs are bytes and weights are integers; $HEADER, $MAIN, $ACT and
 // $LIBRARIES in the program.
 #pragma once
 
@@ -10,7 +10,7 @@ namespace eaudeqn::c_functions {
 // Once for bytes and once for floats.
 constexpr const char* kConvolution = R"(
 /* For every weight of an output channel: adds weight * input to the plane of outputs, where that input exists. */
-static inline void $NAME(const $INPUT *input, const @shape *s, const @weight *weights, const uint8_t *gaps,
+static inline void $NAME(const $INPUT *input, const @shape *s, const $WEIGHT *weights, const uint8_t *gaps,
                             const @count *counts, $SCALESconst float *biases, const float *residual,
                             float *output) {
   const int32_t area = s->kernel * s->kernel, pixels = s->out_height * s->out_width;
@@ -53,7 +53,7 @@ static inline void $NAME(const $INPUT *input, const @shape *s, const @weight *we
 
 constexpr const char* kDense = R"(
 /* Weights lie by inputs, so that an input of 0, which ReLU makes of many, costs nothing. */
-static inline void $NAME(const $INPUT *input, int32_t inputs, int32_t outputs, const @weight *weights,
+static inline void $NAME(const $INPUT *input, int32_t inputs, int32_t outputs, const $WEIGHT *weights,
                             const uint8_t *gaps, const @count *counts, $SCALESconst float *biases, int relu,
                             float *output) {
   int32_t i, n, o;

@@ -167,7 +167,8 @@ class Writer {
         " * C99, and C++; for one source file of a program. No heap, nothing global that changes; several threads need "
         "a\n"
         " * workspace each. Observation: {}.\n",
-        harmless(metadata), policy_.sparsity(), int8_ ? "8-bit integers times a scale per output" : "floats",
+        harmless(metadata), policy_.sparsity(),
+        int8_ ? "8-bit integers times a scale per output, floats in the last layer" : "floats",
         bytes_ ? fmt::format("{} bytes by row, column, frame, the newest frame last", spec_.tensors[0].elements())
                : fmt::format("{} floats", spec_.tensors[0].elements()));
     if (continuous(actions_)) {
@@ -218,9 +219,9 @@ class Writer {
         " * that does not call the self-test does not contain it. */\n";
     define_number("FLASH_BYTES", table_bytes_);
     text_ += fmt::format(
-        "\ntypedef {1} {0}input;\ntypedef {2} {0}weight;\ntypedef {3} {0}count;\n"
-        "typedef struct {{\n  float outputs[{4}OUTPUTS];\n  float values[{5}];\n}} {0}workspace;\n\n",
-        p_, bytes_ ? "uint8_t" : "float", int8_ ? "int8_t" : "float", count_type(largest_count_), upper_, values());
+        "\ntypedef {1} {0}input;\ntypedef {2} {0}count;\n"
+        "typedef struct {{\n  float outputs[{3}OUTPUTS];\n  float values[{4}];\n}} {0}workspace;\n\n",
+        p_, bytes_ ? "uint8_t" : "float", count_type(largest_count_), upper_, values());
   }
 
   void define_shape() {
@@ -233,6 +234,8 @@ class Writer {
         "  int32_t out_channels, out_height, out_width, kernel, stride, top, left, relu;\n}} {}shape;\n\n",
         p_);
   }
+
+  bool is_int8(std::size_t layer) const { return !policy_.layers[layer].scales.empty(); }
 
   std::size_t values() const { return std::max<std::size_t>(workspace_.size, 1); }
 
@@ -248,13 +251,13 @@ class Writer {
       const CLayer& layer = layers_[l];
       const PolicyLayer& from = policy_.layers[l];
       const std::string label = spec_.layers[l].name;
-      text += int8_ ? table(name("weight"), label + "_weights", layer.integers, 1)
-                    : table(name("weight"), label + "_weights", layer.weights, sizeof(float));
+      text += is_int8(l) ? table("int8_t", label + "_weights", layer.integers, 1)
+                         : table("float", label + "_weights", layer.weights, sizeof(float));
       if (layer.gapped) {
         text += table("uint8_t", label + "_gaps", layer.gaps, 1);
         text += table(name("count"), label + "_counts", layer.counts, count_bytes(largest_count_));
       }
-      if (int8_) text += table("float", label + "_scales", from.scales, sizeof(float));
+      if (is_int8(l)) text += table("float", label + "_scales", from.scales, sizeof(float));
       text += table("float", label + "_biases", from.bias, sizeof(float));
     }
     for (const Operation& operation : spec_.operations) {
@@ -293,12 +296,14 @@ class Writer {
   }
 
   // Adds a function of c_functions.h.
-  void add_function(const std::string& text, const std::string& function = "", bool of_bytes = false) {
+  void add_function(const std::string& text, const std::string& function = "", bool of_bytes = false,
+                    bool int8 = false) {
     text_ += replaced(text, {{"$NAME", "@" + function},
                              {"$INPUT_SCALE", of_bytes ? " * (1.0f / 255.0f)" : ""},
                              {"$INPUT", of_bytes ? "uint8_t" : "float"},
-                             {"$SCALES", int8_ ? "const float *scales, " : ""},
-                             {"$SCALE", int8_ ? " * scales[o]" : ""},
+                             {"$WEIGHT", int8 ? "int8_t" : "float"},
+                             {"$SCALES", int8 ? "const float *scales, " : ""},
+                             {"$SCALE", int8 ? " * scales[o]" : ""},
                              {"@@", upper_},
                              {"@", p_}});
   }
@@ -307,10 +312,11 @@ class Writer {
     for (const bool of_bytes : {true, false}) {
       const std::string suffix = of_bytes ? "_bytes" : "";
       if (uses(OperationKind::convolution, of_bytes)) {
-        add_function(c_functions::kConvolution, "convolution" + suffix, of_bytes);
+        add_function(c_functions::kConvolution, "convolution" + suffix, of_bytes, int8_);
       }
-      if (uses(OperationKind::dense, of_bytes)) add_function(c_functions::kDense, "dense" + suffix, of_bytes);
+      if (uses(OperationKind::dense, of_bytes)) add_function(c_functions::kDense, "dense" + suffix, of_bytes, int8_);
     }
+    if (int8_) add_function(c_functions::kDense, "dense_of_floats");
     if (uses(OperationKind::relu, false)) add_function(c_functions::kRelu);
     if (uses(OperationKind::max_pool, false)) add_function(c_functions::kMaxPool);
   }
@@ -327,7 +333,7 @@ class Writer {
     const std::string label = name(spec_.layers[layer].name);
     std::string text = label + "_weights, ";
     text += layers_[layer].gapped ? fmt::format("{0}_gaps, {0}_counts, ", label) : "0, 0, ";
-    if (int8_) text += label + "_scales, ";
+    if (is_int8(layer)) text += label + "_scales, ";
     return text + label + "_biases";
   }
 
@@ -340,6 +346,8 @@ class Writer {
       const TensorShape &in = spec_.tensors[operation.input], &out = spec_.tensors[operation.output];
       const std::string from = place(operation.input), to = place(operation.output);
       const char* suffix = bytes_ && operation.input == 0 ? "_bytes" : "";
+      if (int8_ && operation.layer + 1 == layers_.size() && operation.kind == OperationKind::dense)
+        suffix = "_of_floats";
       switch (operation.kind) {
         case OperationKind::convolution:
           text_ += fmt::format("  {0}convolution{1}({2}, &{3}_shape, {4},\n      {5}, {6});\n", p_, suffix, from,
@@ -403,7 +411,7 @@ class Writer {
   std::vector<float> low_, high_;  // of continuous actions
   CWorkspace workspace_;
   std::string p_, upper_;
-  bool int8_, bytes_;
+  bool int8_, bytes_;  // int8_: weights of all layers but the last are integers
   std::vector<CLayer> layers_;
   std::uint32_t largest_count_ = 0;
   std::size_t table_bytes_ = 0;

@@ -54,11 +54,12 @@ TEST(CLayers, AreTheLayersByInputsWhereTheyAreDenseAndByOutputsWhereTheyAreConvo
         const std::size_t rows = shape.convolution ? shape.out : shape.in;
         const std::size_t places = shape.weights() / rows;
         std::vector<float> expected(shape.weights(), 0.0F);
-        const auto integers = int8 ? integers_of(from) : std::vector<std::int8_t>();
+        const bool whole = !from.scales.empty();
+        const auto integers = whole ? integers_of(from) : std::vector<std::int8_t>();
         for (std::size_t o = 0; o < shape.out; ++o) {
           for (std::size_t i = from.row_starts[o]; i < from.row_starts[o + 1]; ++i) {
             const std::size_t at = shape.convolution ? o * places + from.columns[i] : from.columns[i] * places + o;
-            expected[at] = int8 ? static_cast<float>(integers[i]) : from.values[i];
+            expected[at] = whole ? static_cast<float>(integers[i]) : from.values[i];
           }
         }
         ASSERT_EQ(expand(layer, rows, places), expected) << from.name << " at " << sparsity;

@@ -100,7 +100,7 @@ std::optional<std::string> layer_problem(const PolicyLayer& layer) {
   return std::nullopt;
 }
 
-// Whether the weights are stored with 8 bits.
+// Whether the weights are stored with 8 bits, but for the last layer's.
 bool is_int8(const Policy& policy) { return !policy.layers.empty() && !policy.layers.front().scales.empty(); }
 
 const char* version_of(const Policy& policy) { return is_int8(policy) ? kInt8Version : kVersion; }
@@ -120,7 +120,9 @@ std::optional<std::string> policy_problem(const Policy& policy) {
       return fmt::format("the layer name '{}' is empty or used twice", layer.name);
     }
     reserved.insert(layer.name + ".shape");
-    if (layer.scales.empty() == is_int8(policy)) return "some of its layers have scales and others have none";
+    if (layer.scales.empty() == (is_int8(policy) && &layer != &policy.layers.back())) {
+      return "all of its layers but the last have scales, or none has";
+    }
     if (auto problem = layer_problem(layer)) return fmt::format("layer '{}': {}", layer.name, *problem);
   }
   for (const auto& [key, value] : policy.metadata) {
@@ -203,9 +205,15 @@ class Reader {
       refuse(path_, fmt::format("format version '{}' is not known to this program, which reads versions {} and {}",
                                 metadata_[kFormatVersion], kVersion, kInt8Version));
     }
-    int8_ = metadata_[kFormatVersion] == kInt8Version;
     Policy policy;
-    for (const std::string& name : layer_names()) policy.layers.push_back(read_layer(name));
+    const std::vector<std::string> names = layer_names();
+    if (metadata_[kFormatVersion] == kInt8Version && names.size() == 1) {
+      refuse(path_, "format version 2 is for policies of two layers and more");
+    }
+    for (const std::string& name : names) {
+      int8_ = metadata_[kFormatVersion] == kInt8Version && name != names.back();
+      policy.layers.push_back(read_layer(name));
+    }
     if (tensors_used_ != file_.tensors().size()) refuse(path_, "it holds tensors that belong to no layer");
     metadata_.erase(kLayers);
     policy.metadata = std::move(metadata_);
@@ -338,8 +346,9 @@ class Reader {
   safetensors::File file_;
   std::map<std::string, std::string> metadata_;  // what is left of it
   std::size_t tensors_used_ = 0;
+  // Of the layer being read.
   bool int8_ = false;
-  std::vector<std::int8_t> integers_;  // of the layer being read
+  std::vector<std::int8_t> integers_;
 };
 
 }  // namespace
@@ -368,7 +377,7 @@ void write_policy(const Policy& policy, const std::filesystem::path& file) {
   for (const PolicyLayer& layer : policy.layers) {
     names.push_back(layer.name);
     if (!layer.is_dense()) metadata[layer.name + ".shape"] = sizes_text(layer.shape);
-    if (is_int8(policy)) {
+    if (!layer.scales.empty()) {
       tensors.add_int8(layer);
     } else {
       tensors.add(layer);

@@ -30,7 +30,8 @@ void for_each_weight(const PolicyLayer& layer, const Visit& visit) {
 }  // namespace
 
 Policy quantize(Policy policy) {
-  for (PolicyLayer& layer : policy.layers) {
+  for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
+    PolicyLayer& layer = policy.layers[l];
     if (!layer.scales.empty()) continue;
     for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
       layer.scales.push_back(

@@ -1,5 +1,6 @@
 // Weights of 8 bits: every output of a layer has one scale, every weight is a whole number from -127 to 127 times it.
-// Symmetric, without zero points; biases and activations stay floats. What it costs in accuracy is for the caller to
+// Symmetric, without zero points; biases, activations and the last layer stay floats: its weights are few, and their
+// errors are what tells one output from another. What it costs in accuracy is for the caller to
 // measure: `eaudeqn export --observations` does.
 #pragma once
 
@@ -10,10 +11,10 @@
 
 namespace eaudeqn {
 
-// The same policy with every weight at the nearest multiple of its output's scale, which is the largest |weight| of the
-// output / 127; so the error of a weight is at most half a scale. Active weights stay active even where they become 0.
-// The result has PolicyLayer::scales, and write_policy stores it with 8 bits a weight. A policy that has scales already
-// is returned as it is.
+// The same policy with every weight but the last layer's at the nearest multiple of its output's scale, which is the
+// largest |weight| of the output / 127; so the error of a weight is at most half a scale. Active weights stay active
+// even where they become 0. The result has PolicyLayer::scales, and write_policy stores it with 8 bits a weight. A
+// policy that has scales already is returned as it is.
 Policy quantize(Policy policy);
 
 // The whole numbers of a layer with scales, in the order of its values: values[i] == float(integers[i]) * scale

@@ -21,13 +21,16 @@ using safetensors::Tensor;
 using safetensors::Type;
 using ::testing::HasSubstr;
 
+// The last layer, which stays as it is.
+PolicyLayer last_layer() { return {"e", {1, 1}, {0.3F}, {0}, {0, 1}, {0}, {}}; }
+
 PolicyLayer small_layer() {
   return {"d", {3, 4}, {1.0F, -2.54F, 0.004F, 0.0F, 5.0F}, {0, 3, 2, 0, 1}, {0, 2, 4, 5}, {0, 1, 2}, {}};
 }
 
 TEST(Quantize, TakesTheNearestMultipleOfTheRowsScale) {
   Policy policy;
-  policy.layers.push_back(small_layer());
+  policy.layers = {small_layer(), last_layer()};
   const Policy quantized = quantize(policy);
   const PolicyLayer& layer = quantized.layers[0];
   EXPECT_EQ(layer.scales, (std::vector<float>{2.54F / 127, 0.004F / 127, 5.0F / 127}));
@@ -35,12 +38,14 @@ TEST(Quantize, TakesTheNearestMultipleOfTheRowsScale) {
   EXPECT_EQ(layer.columns, policy.layers[0].columns);
   EXPECT_EQ(layer.bias, policy.layers[0].bias);
   EXPECT_EQ(dequantize(layer, integers_of(layer)), layer.values);
+  EXPECT_TRUE(quantized.layers[1].scales.empty());
+  EXPECT_EQ(quantized.layers[1].values, policy.layers[1].values);
 }
 
 TEST(Quantize, IsWithinHalfAScaleAndDoesNothingTheSecondTime) {
   const Policy policy = random_policy("impala", 32, 0.6, 3);
   const Policy once = quantize(policy), twice = quantize(once);
-  for (std::size_t l = 0; l < policy.layers.size(); ++l) {
+  for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
     const PolicyLayer& layer = policy.layers[l];
     EXPECT_EQ(once.layers[l].values, twice.layers[l].values);
     EXPECT_EQ(once.layers[l].scales, twice.layers[l].scales);
@@ -55,6 +60,7 @@ TEST(Quantize, IsWithinHalfAScaleAndDoesNothingTheSecondTime) {
 TEST(Quantize, RowsOfZerosAndOfTheSmallestNumbersSurvive) {
   Policy policy;
   policy.layers.push_back({"d", {2, 2}, {0.0F, -0.0F, 1e-44F, -1e-44F}, {0, 1, 0, 1}, {0, 2, 4}, {0, 0}, {}});
+  policy.layers.push_back(last_layer());
   const Policy quantized = quantize(policy);
   EXPECT_THAT(integers_of(quantized.layers[0]), ::testing::Each(0));
   for (const float value : quantized.layers[0].values) EXPECT_FALSE(std::signbit(value));
@@ -106,10 +112,11 @@ TEST_F(QuantizedFile, SizesOfTheNatureNetworkAt95PercentZeros) {
   EXPECT_GE(dense / int8, 35.0) << int8;
 }
 
-// A file of one sparse layer "d" of shape (2, 300) in 8 bits, to be spoiled one part at a time.
+// A file of one sparse layer "d" of shape (2, 300) in 8 bits and a last one of a single weight, to be spoiled one part
+// at a time.
 struct Parts {
   std::map<std::string, std::string> metadata = {
-      {"format_version", "2"}, {"layers", R"(["d"])"}, {"d.shape", "[2,300]"}};
+      {"format_version", "2"}, {"layers", R"(["d", "e"])"}, {"d.shape", "[2,300]"}};
   std::vector<float> scales = {0.5F, 2.0F}, bias = {0, 0};
   std::vector<std::uint32_t> row_starts = {0, 2, 3};
   std::vector<std::int8_t> values = {-127, 1, 127};
@@ -123,10 +130,14 @@ class SpoiledQuantizedFile : public QuantizedFile {
     return {name, type, {values.size()}, std::as_bytes(std::span(values))};
   }
   void write(const Parts& parts) {
-    const std::vector<Tensor> tensors = {
-        tensor("d.scales", Type::f32, parts.scales), tensor("d.row_starts", Type::u32, parts.row_starts),
-        tensor("d.bias", Type::f32, parts.bias), tensor("d.values", Type::i8, parts.values),
-        tensor("d.gaps", Type::u8, parts.gaps)};
+    const std::vector<float> one = {1};
+    const std::vector<Tensor> tensors = {{"e.weight", Type::f32, {1, 1}, std::as_bytes(std::span(one))},
+                                         tensor("e.bias", Type::f32, one),
+                                         tensor("d.scales", Type::f32, parts.scales),
+                                         tensor("d.row_starts", Type::u32, parts.row_starts),
+                                         tensor("d.bias", Type::f32, parts.bias),
+                                         tensor("d.values", Type::i8, parts.values),
+                                         tensor("d.gaps", Type::u8, parts.gaps)};
     safetensors::write(file_, parts.metadata, tensors);
   }
   std::string error_after(const std::function<void(Parts&)>& spoil) {
@@ -172,7 +183,7 @@ TEST_F(QuantizedFile, IsNotWrittenFromWhatIsNoMultipleOfItsScale) {
   EXPECT_THAT(failure_message([&] { write_policy(policy, file_); }), HasSubstr("whole number"));
   policy = quantize(random_policy("mlp", 16, 0.5, 1));
   policy.layers[1].scales.clear();
-  EXPECT_THAT(failure_message([&] { write_policy(policy, file_); }), HasSubstr("others have none"));
+  EXPECT_THAT(failure_message([&] { write_policy(policy, file_); }), HasSubstr("all of its layers but the last"));
   policy = quantize(random_policy("mlp", 16, 0.5, 1));
   policy.metadata["format_version"] = "1";
   EXPECT_THAT(failure_message([&] { write_policy(policy, file_); }), HasSubstr("format_version is not 2"));
