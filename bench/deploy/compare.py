@@ -11,6 +11,7 @@ import json
 import os
 import pathlib
 import re
+import shlex
 import statistics
 import subprocess
 import sys
@@ -136,7 +137,7 @@ def main():
     parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/deploy")
     parser.add_argument("--document", action="store_true", help="put the tables into docs/deploy.md")
     options = parser.parse_args()
-    results = {"command": "bench/deploy/run", "date": datetime.date.today().isoformat(), **machine(),
+    results = {"command": shlex.join(["bench/deploy/run", *sys.argv[3:]]), "date": datetime.date.today().isoformat(), **machine(),
                "load_average_before": os.getloadavg()[0], "rounds": options.rounds, "repeats": options.repeats, "rows": []}  # fmt: skip
     for features in map(int, options.features.split(",")):
         for sparsity in map(float, options.sparsities.split(",")):
