@@ -25,10 +25,9 @@ Config config() {
                        "replay.capacity=64", "training.batch_size=4", "training.initial_samples=1"});
 }
 
-// A run directory in memory, gone with the process.
 class RunDirectory {
  public:
-  RunDirectory() : path_("/dev/shm/eaudeqn_fuzz_checkpoint_" + std::to_string(getpid())), folder_(path_) {
+  RunDirectory() : folder_(directory_.path()) {
     RunState state(config());
     state.begin();
     ThreadPool pool(1);
@@ -46,17 +45,13 @@ class RunDirectory {
       sections_.push_back({name, Bytes(bytes.begin(), bytes.end())});
     }
   }
-  ~RunDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
 
   using Sections = std::vector<std::pair<std::string, Bytes>>;
   const Sections& sections() const { return sections_; }
   CheckpointFolder& folder() { return folder_; }
 
  private:
-  std::filesystem::path path_;
+  MemoryDirectory directory_;
   CheckpointFolder folder_;
   Sections sections_;
 };

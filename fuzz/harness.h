@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <filesystem>
 #include <span>
 #include <string>
 #include <vector>
@@ -42,6 +43,25 @@ class MemoryFile {
  private:
   int descriptor_;
   std::string path_;
+};
+
+// A directory in memory, gone with the process.
+class MemoryDirectory {
+ public:
+  MemoryDirectory() : path_("/dev/shm/eaudeqn_fuzz_" + std::to_string(getpid())) {
+    std::filesystem::create_directories(path_);
+  }
+  ~MemoryDirectory() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  MemoryDirectory(const MemoryDirectory&) = delete;
+  MemoryDirectory& operator=(const MemoryDirectory&) = delete;
+
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
 };
 
 // Whether `read` accepts what `name` stands for. Anything else that is thrown ends the program.

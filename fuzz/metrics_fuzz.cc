@@ -1,6 +1,4 @@
 // metrics.jsonl of a run directory, as `eaudeqn report` reads it: whatever the lines say, the run is read.
-#include <cstdlib>
-#include <filesystem>
 #include <fstream>
 
 #include "harness.h"
@@ -9,22 +7,11 @@
 namespace eaudeqn {
 namespace {
 
-// A run directory in memory, gone with the process.
-class RunDirectory {
- public:
-  RunDirectory() : path_("/dev/shm/eaudeqn_fuzz_run_" + std::to_string(getpid())) {
-    std::filesystem::create_directories(path_);
-    std::ofstream(path_ / "config.toml") << "environment = \"classic/CartPole-v1\"\nalgorithm = \"eaudedqn\"\n"
-                                            "seed = 1\n[training]\nsteps = 1_000\n";
+struct RunDirectory : MemoryDirectory {
+  RunDirectory() {
+    std::ofstream(path() / "config.toml") << "environment = \"classic/CartPole-v1\"\nalgorithm = \"eaudedqn\"\n"
+                                             "seed = 1\n[training]\nsteps = 1_000\n";
   }
-  ~RunDirectory() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
 };
 
 }  // namespace

@@ -68,7 +68,8 @@ bool is_small(const Policy& policy) {
 }
 
 void use(const Policy& policy, const std::string& name) {
-  const std::string copy = "/dev/shm/" + fmt::format("eaudeqn_fuzz_{}", getpid());
+  static const MemoryDirectory directory;
+  const std::string copy = directory.path() / "copy";
   // Metadata may not fit in a file again (text that is reserved); the rest does.
   Policy again = policy;
   again.metadata.erase("format_version");

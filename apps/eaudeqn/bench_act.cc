@@ -7,6 +7,7 @@
 
 #include "agents/dqn.h"
 #include "bench.h"
+#include "deploy/c_header.h"
 #include "deploy/policy_network.h"
 #include "deploy/runtime.h"
 
@@ -23,21 +24,6 @@ struct Arguments {
   int threads = 1;
   bool json = false;
 };
-
-std::vector<std::byte> random_observation(const NetworkSpec& spec) {
-  RandomStream stream(1, "bench act");
-  std::vector<std::byte> observation;
-  for (std::size_t i = 0; i < spec.tensors[0].elements(); ++i) {
-    if (spec.architecture.byte_input) {
-      observation.push_back(static_cast<std::byte>(stream.below(256)));
-      continue;
-    }
-    const auto value = static_cast<float>(stream.uniform(-1, 1));
-    const auto raw = std::as_bytes(std::span(&value, 1));
-    observation.insert(observation.end(), raw.begin(), raw.end());
-  }
-  return observation;
-}
 
 Network random_network(const Arguments& arguments, double sparsity) {
   const Architecture architecture = random_architecture(arguments.network, arguments.features, arguments.hidden,
@@ -56,7 +42,7 @@ int largest(std::span<const float> values) {
 // Microseconds of each repeat.
 std::vector<double> measure_actions(Network& network, const Arguments& arguments) {
   const auto plan = std::make_shared<NetworkPlan>(network.plan());
-  const auto observation = random_observation(plan->spec);
+  const auto observation = example_observation(plan->spec.architecture);
   int action = 0;
   std::vector<double> times;
   constexpr std::size_t kWarmUp = 20;

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "commands.h"
 #include "core/files.h"
@@ -27,10 +28,13 @@ struct Arguments {
   bool json = false;
 };
 
-// The file's name and the metadata's texts may hold anything, so this is what every writer needs anyway.
-Architecture architecture_of(const Policy& policy, const std::string& origin) {
-  return make_network(policy, origin).spec().architecture;
-}
+// Real observations: as the file has them, and as the network reads them.
+struct Observations {
+  NpyArray array;
+  std::vector<std::byte> planes;
+
+  std::size_t count() const { return array.shape[0]; }
+};
 
 // The index of the largest output in each row, the lower one of equals. Of a vector of actions there is none.
 std::vector<std::size_t> actions_of(const std::vector<float>& outputs, std::size_t width) {
@@ -42,13 +46,12 @@ std::vector<std::size_t> actions_of(const std::vector<float>& outputs, std::size
 }
 
 // What the outputs of the exported weights are beside the original's on real observations.
-Json compare(const Policy& original, const Policy& exported, const NpyArray& array, const Arguments& arguments) {
+Json compare(const Policy& original, const Policy& exported, const Observations& observations,
+             const Arguments& arguments) {
   Network before = make_network(original, arguments.subject), after = make_network(exported, arguments.subject);
-  const Architecture& architecture = before.spec().architecture;
-  const auto planes = planes_of(architecture, array, arguments.observations);
-  const std::size_t count = array.shape[0], width = architecture.outputs;
-  const auto old_outputs = forward_rows(before, planes, count, arguments.threads);
-  const auto new_outputs = forward_rows(after, planes, count, arguments.threads);
+  const std::size_t count = observations.count(), width = before.spec().architecture.outputs;
+  const auto old_outputs = forward_rows(before, observations.planes, count, arguments.threads);
+  const auto new_outputs = forward_rows(after, observations.planes, count, arguments.threads);
   double difference = 0, largest = 0;
   for (std::size_t i = 0; i < old_outputs.size(); ++i) {
     difference = std::max(difference, std::abs(static_cast<double>(old_outputs[i]) - new_outputs[i]));
@@ -69,13 +72,10 @@ Json compare(const Policy& original, const Policy& exported, const NpyArray& arr
 }
 
 // The first of the given observations, in the form that observations have outside; noise where there are none.
-std::vector<std::byte> example_of(const Architecture& architecture, const NpyArray* array) {
-  if (array == nullptr || array->shape[0] == 0) return example_observation(architecture);
-  if (array->type != "f8") {
-    return {array->data.begin(),
-            array->data.begin() + static_cast<std::ptrdiff_t>(array->data.size() / array->shape[0])};
-  }
-  return planes_of(architecture, *array, "");
+std::vector<std::byte> example_of(const Architecture& architecture, const std::optional<Observations>& observations) {
+  if (!observations || observations->count() == 0) return example_observation(architecture);
+  const std::vector<std::byte>& rows = architecture.byte_input ? observations->array.data : observations->planes;
+  return {rows.begin(), rows.begin() + static_cast<std::ptrdiff_t>(rows.size() / observations->count())};
 }
 
 std::size_t units_of(const Policy& policy) {
@@ -91,16 +91,14 @@ std::size_t active_weights_of(const Policy& policy) {
 }
 
 // Writes the header and, beside it, a program; returns their names.
-std::vector<std::string> write_c(const Policy& policy, const NpyArray* observations, const Arguments& arguments) {
+std::vector<std::string> write_c(const Policy& policy, const Architecture& architecture,
+                                 const std::optional<Observations>& observations, const Arguments& arguments) {
   const std::filesystem::path header = arguments.output;
   const std::string stem = header.stem().string();
   const std::filesystem::path program = header.parent_path() / (stem + "_main.c");
-  const Architecture architecture = architecture_of(policy, arguments.subject);
   CHeader parts;
   parts.prefix = arguments.prefix.empty() ? c_identifier(stem) : arguments.prefix;
   parts.observation = example_of(architecture, observations);
-  const std::size_t row = example_observation(architecture).size();
-  if (parts.observation.size() > row) parts.observation.resize(row);
   write_file_atomically(header, c_header(policy, parts, arguments.subject));
   write_file_atomically(program,
                         c_program(policy, parts.prefix, header.filename().string(), program.filename().string()));
@@ -132,12 +130,14 @@ int run_export(const Arguments& arguments) {
   Arguments with_file = arguments;
   with_file.subject = file.string();
   const Policy original = read_policy(file);
-  const Policy smaller = without_dead_units(original, with_file.subject);
+  const Policy smaller = without_dead_units(original, with_file.subject);  // refuses what is no network
   const Policy policy = arguments.weights == "int8" ? quantize(smaller) : smaller;
-  std::unique_ptr<NpyArray> observations;
+  const Architecture architecture = architecture_from_json(policy.metadata.at("architecture"));
+  std::optional<Observations> observations;
   if (!arguments.observations.empty()) {
-    observations = std::make_unique<NpyArray>(read_npy(arguments.observations));
-    planes_of(architecture_of(policy, with_file.subject), *observations, arguments.observations);  // refuses others
+    NpyArray array = read_npy(arguments.observations);
+    std::vector<std::byte> planes = planes_of(architecture, array, arguments.observations);
+    observations.emplace(Observations{std::move(array), std::move(planes)});
   }
   Json json;
   json["format"] = arguments.format;
@@ -151,7 +151,7 @@ int run_export(const Arguments& arguments) {
   } else if (arguments.format == "onnx") {
     write_file_atomically(arguments.output, onnx_model(policy, with_file.subject));
   } else {
-    files = write_c(policy, observations.get(), with_file);
+    files = write_c(policy, architecture, observations, with_file);
   }
   json["files"] = files;
   json["bytes"] = std::filesystem::file_size(arguments.output);

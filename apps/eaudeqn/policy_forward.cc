@@ -6,9 +6,9 @@
 #include <algorithm>
 #include <memory>
 
+#include "core/frame_stack.h"
 #include "eaudeqn/error.h"
 #include "engine/passes.h"
-#include "environments/frame_stack.h"
 
 namespace eaudeqn {
 

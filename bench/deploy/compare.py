@@ -10,7 +10,6 @@ import datetime
 import json
 import os
 import pathlib
-import re
 import shlex
 import statistics
 import subprocess
@@ -20,12 +19,12 @@ HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(HERE.parent / "peers"))
 
-from compare import machine  # noqa: E402
+from compare import machine  # noqa: E402  (that of peers)
+from tables import BUSY, document  # noqa: E402
 
 FEATURES, SPARSITIES = (32, 512, 2048), (0, 0.5, 0.9, 0.95, 0.99)
 # C compilers take minutes and gigabytes for a header with more weights than this.
 MOST_WEIGHTS_IN_C = 1_000_000
-BEGIN, END = "<!-- deploy:begin -->", "<!-- deploy:end -->"
 TARGET_SPEED, TARGET_F32, TARGET_INT8 = 8, 12, 35
 
 
@@ -41,7 +40,7 @@ def train(program, features, sparsity, directory):
                 "training.target_update_period": 20, "training.batch_size": 8, "training.horizon": 60,
                 "replay.capacity": 200, "evaluation.period": 0, "evaluation.episodes": 1, "checkpoint.period": 0,
                 "network.features": features, "sparsity.final": sparsity, "sparsity.distribution": "uniform"}  # fmt: skip
-    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value if not isinstance(value, str) else json.dumps(value)}")]
+    options = [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
     call(program, "train", "atari/Pong", "--algorithm", "staticdqn" if sparsity else "dqn", "--output", directory / "run", *options)
     return directory / "run" / "policy.safetensors"
 
@@ -99,7 +98,7 @@ def table(results):
         f"began {results['load_average_before']:.2f}. Median (minimum) in microseconds of {results['rounds']} turns of "
         f"{results['repeats']} actions; file that is shipped (of C, the whole program); most memory of the process.",
     ]
-    if results["load_average_before"] > 0.5:
+    if results["load_average_before"] > BUSY:
         lines += ["", "**Other programs were computing too:** these times are for orientation only."]
     for features in sorted({row["features"] for row in results["rows"]}):
         lines += ["", f"**F = {features}**", "", "| zeros | shipped as | microseconds | file | memory | times onnxruntime's speed |", "|---|---|---|---|---|---|"]
@@ -152,8 +151,7 @@ def main():
     text = table(results)
     print(text)
     if options.document:
-        page = ROOT / "docs" / "deploy.md"
-        page.write_text(re.sub(re.escape(BEGIN) + ".*?" + re.escape(END), lambda _: f"{BEGIN}\n{text}\n{END}", page.read_text(), flags=re.DOTALL))
+        document(ROOT / "docs/deploy.md", "deploy", text)
 
 
 if __name__ == "__main__":

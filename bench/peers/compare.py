@@ -198,7 +198,7 @@ def main():
     text = tables(results)
     print(text)
     if options.document:
-        document(ROOT / "docs/performance.md", text)
+        document(ROOT / "docs/performance.md", "peers", text)
     rows = [row for case in results["cases"] for row in case["rows"]]
     if any("missing" in result for row in rows for result in row["contestants"].values()):
         sys.exit("some contestants are missing: the tables say which")

@@ -4,7 +4,6 @@ import re
 
 # A load average above this is a machine that others use; contestants suffer from that in different degrees.
 BUSY = 0.5
-BEGIN, END = "<!-- peers:begin -->", "<!-- peers:end -->"
 
 
 def cell(result):
@@ -70,10 +69,11 @@ def tables(results):
     return "\n".join(lines)
 
 
-def document(file, text):
-    """Replaces what is between the markers."""
+def document(file, name, text):
+    """Replaces what is between the markers of that name."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
     old = file.read_text()
-    pattern = re.compile(re.escape(BEGIN) + ".*?" + re.escape(END), re.DOTALL)
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
     if len(pattern.findall(old)) != 1:
-        raise ValueError(f"{file.name} does not hold the lines {BEGIN} and {END} once")
-    file.write_text(pattern.sub(lambda _: f"{BEGIN}\n{text}\n{END}", old))
+        raise ValueError(f"{file.name} does not hold the lines {begin} and {end} once")
+    file.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", old))

@@ -138,16 +138,22 @@ TEST(EauDeSac, AnActorThatIsNotPrunedStaysDenseAndAScheduleIsKept) {
   EXPECT_NEAR(scheduled.actor().sparsity(), 0.6, 0.01);
 }
 
-TEST(PolyPruneSac, CriticsTargetAndActorFollowTheSchedule) {
+// One twin critic and this method, which starts at step 5 and ends at 25.
+Config config_with(const std::string& method) {
   Config config = sac_config(1);
-  config.algorithm = "polyprunesac";
-  config.sparsity.method = "polynomial";
+  config.algorithm = (method == "polynomial" ? "polyprune" : method) + "sac";
+  config.sparsity.method = method;
   config.sparsity.start = 5;
   config.sparsity.end = 25;
   config.sparsity.period = 5;
   config.sparsity.final = 0.8;
+  config.sparsity.drop_share = 0.5;
   config.population.reset_optimizer = false;
-  SacAgent agent(config, kObservationSize, kActionSize);
+  return config;
+}
+
+TEST(PolyPruneSac, CriticsTargetAndActorFollowTheSchedule) {
+  SacAgent agent(config_with("polynomial"), kObservationSize, kActionSize);
   ThreadPool pool(1);
   learn(agent, 1, 9, pool);
   EXPECT_EQ(agent.critics().sparsity(0), 0);
@@ -159,19 +165,6 @@ TEST(PolyPruneSac, CriticsTargetAndActorFollowTheSchedule) {
   learn(agent, 11, 40, pool);
   EXPECT_NEAR(agent.critics().sparsity(0), 0.8, 0.01);
   EXPECT_NEAR(agent.actor().sparsity(), 0.8, 0.01);
-}
-
-Config config_with(const std::string& method) {
-  Config config = sac_config(1);
-  config.algorithm = method + "sac";
-  config.sparsity.method = method;
-  config.sparsity.start = 5;
-  config.sparsity.end = 25;
-  config.sparsity.period = 5;
-  config.sparsity.final = 0.8;
-  config.sparsity.drop_share = 0.5;
-  config.population.reset_optimizer = false;
-  return config;
 }
 
 std::vector<std::uint8_t> masks_of(const Network& network) {

@@ -46,12 +46,6 @@ void append_value(std::vector<std::byte>& to, const T& value) {
   append(to, std::as_bytes(std::span<const T>(&value, 1)));
 }
 
-// A damaged name may hold anything; an error is one line of text.
-std::string shown(std::string name) {
-  for (char& c : name) c = c >= ' ' && c <= '~' ? c : '?';
-  return name;
-}
-
 // Takes values off the front of the table; every length is checked against what is there before it is believed.
 class TableParser {
  public:
@@ -148,11 +142,12 @@ ArchiveReader::ArchiveReader(const std::filesystem::path& file) : file_(file), c
     const auto size = parser.value<std::uint64_t>();
     const auto expected_checksum = parser.value<std::uint64_t>();
     check(!name.empty() && names.insert(name).second,
-          fmt::format("damaged: section name \"{}\" is empty or repeated", shown(name)));
+          fmt::format("damaged: section name \"{}\" is empty or repeated", printable(name)));
     check(offset == expected_offset && size <= content.size() - offset,
-          fmt::format("damaged: section \"{}\" does not follow the one before or leaves the file", shown(name)));
+          fmt::format("damaged: section \"{}\" does not follow the one before or leaves the file", printable(name)));
     const auto bytes = content.subspan(offset, size);
-    check(expected_checksum == checksum(bytes), fmt::format("damaged: wrong checksum of section \"{}\"", shown(name)));
+    check(expected_checksum == checksum(bytes),
+          fmt::format("damaged: wrong checksum of section \"{}\"", printable(name)));
     sections_.emplace_back(name, bytes);
     expected_offset += size;
   }

@@ -235,6 +235,11 @@ void remove_unfinished_files(const std::filesystem::path& directory) {
   }
 }
 
+std::string printable(std::string text) {
+  for (char& c : text) c = c >= ' ' && c <= '~' ? c : '?';
+  return text;
+}
+
 std::uint64_t checksum(std::span<const std::byte> bytes) { return XXH3_64bits(bytes.data(), bytes.size()); }
 
 DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {

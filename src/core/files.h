@@ -25,6 +25,9 @@ void write_file_atomically(const std::filesystem::path& file, const std::string&
 // process can be writing there (under a DirectoryLock). Never throws for what it cannot remove.
 void remove_unfinished_files(const std::filesystem::path& directory);
 
+// Text of a damaged file as an error may show it, which is one line: "?" for all that is not printable ASCII.
+std::string printable(std::string text);
+
 // XXH3 of the bytes: detects damage, does not authenticate.
 std::uint64_t checksum(std::span<const std::byte> bytes);
 

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "core/files.h"
+#include "core/frame_stack.h"
 #include "core/random.h"
 #include "deploy/c_functions.h"
 #include "deploy/c_layers.h"
@@ -390,10 +391,7 @@ class Writer {
     const TensorShape& shape = spec_.tensors[0];
     std::vector<std::byte> planes = header_.observation;
     if (bytes_ && planes.size() == shape.elements()) {
-      const std::size_t pixels = shape.height * shape.width;
-      for (std::size_t i = 0; i < planes.size(); ++i) {
-        planes[i % shape.channels * pixels + i / shape.channels] = header_.observation[i];
-      }
+      deinterleave_planes(header_.observation, shape.channels, planes);
     }
     const auto geometry = std::make_shared<SingleGeometry>(std::make_shared<NetworkPlan>(spec_));
     SingleForward forward(geometry);

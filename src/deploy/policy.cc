@@ -141,7 +141,19 @@ std::string sizes_text(const std::vector<std::size_t>& sizes) { return json(size
 // The tensors of layers, with the memory of those that are not in the policy in this form. Points into the layers.
 class TensorList {
  public:
-  void add(const PolicyLayer& layer) {
+  void add(const PolicyLayer& layer) { layer.scales.empty() ? add_f32(layer) : add_int8(layer); }
+
+  // Wide elements first, so that each tensor lies at a multiple of its element's size.
+  std::vector<Tensor> in_order() const {
+    std::vector<Tensor> tensors = tensors_;
+    std::stable_sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
+      return safetensors::bytes_of(a.type) > safetensors::bytes_of(b.type);
+    });
+    return tensors;
+  }
+
+ private:
+  void add_f32(const PolicyLayer& layer) {
     const std::size_t active = layer.values.size();
     if (layer.is_dense()) {
       add(layer.name + ".weight", Type::f32, layer.shape, bytes_of(layer.values));
@@ -172,16 +184,6 @@ class TensorList {
     add(layer.name + ".bias", Type::f32, {layer.bias.size()}, bytes_of(layer.bias));
   }
 
-  // Wide elements first, so that each tensor lies at a multiple of its element's size.
-  std::vector<Tensor> in_order() const {
-    std::vector<Tensor> tensors = tensors_;
-    std::stable_sort(tensors.begin(), tensors.end(), [](const Tensor& a, const Tensor& b) {
-      return safetensors::bytes_of(a.type) > safetensors::bytes_of(b.type);
-    });
-    return tensors;
-  }
-
- private:
   void add(const std::string& name, Type type, const std::vector<std::size_t>& shape, std::span<const std::byte> data) {
     tensors_.push_back({name, type, shape, data});
   }
@@ -377,11 +379,7 @@ void write_policy(const Policy& policy, const std::filesystem::path& file) {
   for (const PolicyLayer& layer : policy.layers) {
     names.push_back(layer.name);
     if (!layer.is_dense()) metadata[layer.name + ".shape"] = sizes_text(layer.shape);
-    if (!layer.scales.empty()) {
-      tensors.add_int8(layer);
-    } else {
-      tensors.add(layer);
-    }
+    tensors.add(layer);
   }
   // Strict UTF-8 checking happens where the whole header is written.
   metadata[kLayers] = names.dump(-1, ' ', false, json::error_handler_t::ignore);
@@ -392,11 +390,7 @@ Policy read_policy(const std::filesystem::path& file) { return Reader(file).read
 
 std::size_t stored_bytes(const PolicyLayer& layer) {
   TensorList tensors;
-  if (layer.scales.empty()) {
-    tensors.add(layer);
-  } else {
-    tensors.add_int8(layer);
-  }
+  tensors.add(layer);
   std::size_t bytes = 0;
   for (const Tensor& tensor : tensors.in_order()) bytes += tensor.data.size();
   return bytes;

@@ -97,7 +97,8 @@ TEST_F(QuantizedFile, KeepsEverythingExactly) {
   }
 }
 
-// What issue 7 asks of the files: at sparsity 0.95 and F = 512, at least 12 and 35 times smaller than dense.
+// What docs/deploy.md measures of the files, and their aims: at sparsity 0.95 and F = 512, at least 12 and 35 times
+// smaller than dense.
 TEST_F(QuantizedFile, SizesOfTheNatureNetworkAt95PercentZeros) {
   const auto size_of = [&](const Policy& policy) {
     write_policy(policy, file_);

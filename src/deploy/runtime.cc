@@ -32,17 +32,6 @@ std::vector<float> read_bounds(const nlohmann::json& actions, const char* key) {
   return bounds;
 }
 
-// interleaved (pixels, channels) -> planes (channels, pixels). Constant channels let the compiler use vectors.
-template <std::size_t kChannels>
-void to_planes(const std::byte* interleaved, std::size_t pixels, std::size_t channels, std::byte* planes) {
-  const std::size_t step = kChannels == 0 ? channels : kChannels;
-  for (std::size_t channel = 0; channel < step; ++channel) {
-    for (std::size_t pixel = 0; pixel < pixels; ++pixel) {
-      planes[channel * pixels + pixel] = interleaved[pixel * step + channel];
-    }
-  }
-}
-
 void require_finite(std::span<const std::byte> floats) {
   for (std::size_t i = 0; i < floats.size(); i += sizeof(float)) {
     float value = 0;
@@ -65,6 +54,10 @@ std::size_t largest(std::span<const float> values) {
 
 void require_size(const char* what, std::size_t got, std::size_t wanted) {
   if (got != wanted) throw Error::usage(fmt::format("{}: got {} bytes, wants {}", what, got, wanted));
+}
+
+void require_images(const Runtime& runtime) {
+  if (!runtime.images()) throw Error::usage("this policy's observations are vectors, which have no frames");
 }
 
 void require_discrete(const Runtime& runtime) {
@@ -123,19 +116,13 @@ RuntimeSession::RuntimeSession(std::shared_ptr<const Runtime> runtime)
     : runtime_(std::move(runtime)),
       forward_(runtime_->geometry()),
       planes_(runtime_->images() ? runtime_->observation_bytes() : 0),
-      frames_(planes_.size()) {}
+      frames_(runtime_->architecture().input[0], planes_.size() / runtime_->architecture().input[0]) {}
 
 std::span<const float> RuntimeSession::outputs_of(std::span<const std::byte> observation) {
   require_size("the observation", observation.size(), runtime_->observation_bytes());
   if (!runtime_->architecture().byte_input) require_finite(observation);
   if (!runtime_->images()) return forward_.forward(runtime_->network(), observation);
-  const std::size_t channels = runtime_->architecture().input[0];
-  const std::size_t pixels = observation.size() / channels;
-  if (channels == 4) {
-    to_planes<4>(observation.data(), pixels, channels, planes_.data());
-  } else {
-    to_planes<0>(observation.data(), pixels, channels, planes_.data());
-  }
+  deinterleave_planes(observation, runtime_->architecture().input[0], planes_);
   return forward_.forward(runtime_->network(), planes_);
 }
 
@@ -172,18 +159,16 @@ void RuntimeSession::act_continuous(std::span<const std::byte> observation, std:
 }
 
 void RuntimeSession::reset() {
-  if (frames_.empty()) throw Error::usage("this policy's observations are vectors, which have no frames");
-  std::fill(frames_.begin(), frames_.end(), std::byte{0});
+  require_images(*runtime_);
+  frames_.clear();
 }
 
 std::size_t RuntimeSession::act_on_frame(std::span<const std::byte> frame) {
-  if (frames_.empty()) throw Error::usage("this policy's observations are vectors, which have no frames");
+  require_images(*runtime_);
   require_discrete(*runtime_);
-  const std::size_t wanted = frames_.size() / runtime_->architecture().input[0];
-  require_size("the frame", frame.size(), wanted);
-  std::memmove(frames_.data(), frames_.data() + wanted, frames_.size() - wanted);
-  std::memcpy(frames_.data() + frames_.size() - wanted, frame.data(), wanted);
-  return largest(forward_.forward(runtime_->network(), frames_));
+  require_size("the frame", frame.size(), planes_.size() / runtime_->architecture().input[0]);
+  frames_.push(frame);
+  return largest(forward_.forward(runtime_->network(), frames_.planes()));
 }
 
 }  // namespace eaudeqn

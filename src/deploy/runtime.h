@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/frame_stack.h"
 #include "engine/single_forward.h"
 #include "engine/single_weights.h"
 
@@ -78,9 +79,9 @@ class RuntimeSession {
 
   std::shared_ptr<const Runtime> runtime_;
   SingleForward forward_;
-  // [frame, oldest first][rows * columns]; empty where observations are vectors.
+  // Both empty where observations are vectors.
   std::vector<std::byte> planes_;  // of an observation
-  std::vector<std::byte> frames_;  // of the episode
+  FrameStack frames_;              // of the episode
 };
 
 }  // namespace eaudeqn

@@ -7,22 +7,10 @@
 #include "eaudeqn/error.h"
 #include "engine/kernels/reference.h"
 #include "engine/passes.h"
+#include "engine/test_network.h"
 
 namespace eaudeqn {
 namespace {
-
-Architecture small_network(const std::string& kind) {
-  Architecture architecture;
-  architecture.kind = kind;
-  architecture.features = 12;
-  architecture.outputs = 3;
-  architecture.input = {2, 11, 9};
-  if (kind == "mlp") {
-    architecture.input = {5};
-    architecture.hidden = {19, 8};
-  }
-  return architecture;
-}
 
 void prune_randomly(Network& network, double density, RandomStream& stream) {
   for (std::size_t i = 0; i < network.layers().size(); ++i) {

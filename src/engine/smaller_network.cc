@@ -89,10 +89,9 @@ Network without_dead_units(const Network& network) {
     }
   }
   Architecture architecture = spec.architecture;
-  const bool removed = std::any_of(kept.begin(), kept.end(), [](const Kept& layer) {
-    return std::find(layer.rows.begin(), layer.rows.end(), std::uint8_t{0}) != layer.rows.end();
-  });
-  if (removed) architecture.units = left;
+  const bool whole = std::equal(left.begin(), left.end(), classes.begin(), classes.end(),
+                                [](std::size_t units, const UnitClass& all) { return units == all.units; });
+  if (!whole) architecture.units = left;
   Network result(std::make_shared<NetworkPlan>(make_network_spec(architecture)), false);
   for (std::size_t l = 0; l < layers.size(); ++l) result.set_layer(l, smaller(layers[l], kept[l]));
   return result;

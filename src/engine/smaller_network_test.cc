@@ -8,6 +8,7 @@
 
 #include "eaudeqn/error.h"
 #include "engine/single_forward.h"
+#include "engine/test_network.h"
 #include "engine/unit_classes.h"
 
 namespace eaudeqn {
@@ -18,19 +19,6 @@ using testing::Pointwise;
 
 MATCHER_P(IsWithin, tolerance, "") {
   return std::abs(std::get<0>(arg) - std::get<1>(arg)) <= tolerance * (1 + std::abs(std::get<1>(arg)));
-}
-
-Architecture architecture(const std::string& kind) {
-  Architecture result;
-  result.kind = kind;
-  result.features = 12;
-  result.outputs = 3;
-  result.input = {2, 11, 9};
-  if (kind == "mlp") {
-    result.input = {5};
-    result.hidden = {19, 8};
-  }
-  return result;
 }
 
 Network random_network(const Architecture& architecture, RandomStream& stream) {
@@ -80,7 +68,7 @@ class SmallerNetwork : public testing::TestWithParam<std::string> {};
 
 TEST_P(SmallerNetwork, ComputesTheSameWithoutTheUnitsThatNothingReads) {
   RandomStream stream(1, "test");
-  Network network = random_network(architecture(GetParam()), stream);
+  Network network = random_network(small_network(GetParam()), stream);
   std::vector<std::size_t> left;
   for (const UnitClass& units : unit_classes(network.spec())) {
     left.push_back(units.units);
@@ -100,7 +88,7 @@ TEST_P(SmallerNetwork, ComputesTheSameWithoutTheUnitsThatNothingReads) {
 
 TEST_P(SmallerNetwork, IsTheSameNetworkWhereAllUnitsAreRead) {
   RandomStream stream(2, "test");
-  const Network network = random_network(architecture(GetParam()), stream);
+  const Network network = random_network(small_network(GetParam()), stream);
   const Network smaller = without_dead_units(network);
   EXPECT_EQ(smaller.spec().architecture, network.spec().architecture);
   for (std::size_t l = 0; l < network.layers().size(); ++l) {
@@ -111,7 +99,7 @@ TEST_P(SmallerNetwork, IsTheSameNetworkWhereAllUnitsAreRead) {
 // A class that is read by nobody: one unit stays, and the outputs are still those of the network.
 TEST_P(SmallerNetwork, KeepsOneUnitOfAClassThatNothingReads) {
   RandomStream stream(3, "test");
-  Network network = random_network(architecture(GetParam()), stream);
+  Network network = random_network(small_network(GetParam()), stream);
   const auto classes = unit_classes(network.spec());
   for (std::size_t u = 0; u < classes.back().units; ++u) hide_unit(network, classes.back(), u);
   const Network smaller = without_dead_units(network);
@@ -140,7 +128,7 @@ TEST(SmallerNetwork, LosesWhatOnlyRemovedUnitsRead) {
 
 TEST(SmallerNetwork, NeedsAsManyUnitsAsItHasClasses) {
   for (const char* kind : {"nature", "impala", "mlp"}) {
-    Architecture wrong = architecture(kind);
+    Architecture wrong = small_network(kind);
     wrong.units = std::vector<std::size_t>(unit_classes(make_network_spec(wrong)).size(), 2);
     EXPECT_NO_THROW(make_network_spec(wrong));
     wrong.units.push_back(2);

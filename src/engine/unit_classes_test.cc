@@ -6,27 +6,16 @@
 
 #include <string>
 
+#include "engine/test_network.h"
+
 namespace eaudeqn {
 namespace {
 
 using testing::ElementsAre;
 
-Architecture architecture(const std::string& kind) {
-  Architecture result;
-  result.kind = kind;
-  result.features = 12;
-  result.outputs = 3;
-  result.input = {2, 11, 9};
-  if (kind == "mlp") {
-    result.input = {5};
-    result.hidden = {19, 8};
-  }
-  return result;
-}
-
 // "16: conv1 conv3 > conv2 dense1": units, producers, consumers.
 std::vector<std::string> classes_of(const std::string& kind) {
-  const NetworkSpec spec = make_network_spec(architecture(kind));
+  const NetworkSpec spec = make_network_spec(small_network(kind));
   std::vector<std::string> texts;
   for (const UnitClass& units : unit_classes(spec)) {
     std::string text = std::to_string(units.units) + ":";
@@ -54,7 +43,7 @@ TEST(UnitClasses, SkipConnectionsTieWhatTheyAdd) {
 
 TEST(UnitClasses, ConsumersReadWholeUnits) {
   for (const char* kind : {"mlp", "nature", "impala"}) {
-    const NetworkSpec spec = make_network_spec(architecture(kind));
+    const NetworkSpec spec = make_network_spec(small_network(kind));
     for (const UnitClass& units : unit_classes(spec)) {
       for (const std::size_t l : units.producers) EXPECT_EQ(spec.layers[l].out, units.units);
       for (const std::size_t l : units.consumers) EXPECT_EQ(spec.layers[l].row_size() % units.units, 0U);

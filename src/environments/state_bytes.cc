@@ -42,10 +42,10 @@ StateReader::StateReader(std::string_view title, std::span<const std::byte> cont
   rest_ = content.first(length);
   if (checksum(rest_) != expected) throw wrong_state(title_, "the checksum does not match; the bytes are damaged");
   const auto heading = bytes();
-  std::string found(reinterpret_cast<const char*>(heading.data()), heading.size());
-  if (found == std::string(format) + title_) return;
-  for (char& c : found) c = c >= ' ' && c <= '~' ? c : '?';  // an error is one line of text
-  throw wrong_state(title_, "the bytes are headed '" + found + "'");
+  const std::string found(reinterpret_cast<const char*>(heading.data()), heading.size());
+  if (found != std::string(format) + title_) {
+    throw wrong_state(title_, "the bytes are headed '" + printable(found) + "'");
+  }
 }
 
 std::span<const std::byte> StateReader::take(std::size_t count) {

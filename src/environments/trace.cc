@@ -5,8 +5,8 @@
 #include <string>
 #include <utility>
 
+#include "core/frame_stack.h"
 #include "eaudeqn/error.h"
-#include "environments/frame_stack.h"
 
 namespace eaudeqn {
 namespace {

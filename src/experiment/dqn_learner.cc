@@ -2,8 +2,8 @@
 #include <algorithm>
 
 #include "agents/dqn.h"
+#include "core/frame_stack.h"
 #include "core/random.h"
-#include "environments/frame_stack.h"
 #include "experiment/learner.h"
 #include "replay/replay.h"
 

@@ -7,9 +7,9 @@
 
 #include "agents/dqn.h"
 #include "agents/sac.h"
+#include "core/frame_stack.h"
 #include "core/random.h"
 #include "environments/environment.h"
-#include "environments/frame_stack.h"
 
 namespace eaudeqn {
 

@@ -5,10 +5,10 @@
 #include <optional>
 
 #include "agents/dqn.h"
+#include "core/frame_stack.h"
 #include "core/random.h"
 #include "eaudeqn/error.h"
 #include "environments/environment.h"
-#include "environments/frame_stack.h"
 #include "replay/dataset_writer.h"
 
 namespace eaudeqn {

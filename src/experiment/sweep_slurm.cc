@@ -45,20 +45,23 @@ CommandResult slurm_command(const std::vector<std::string>& words) {
   return result;
 }
 
-// The most tasks of one array; their numbers must stay below MaxArraySize.
-// The number in "key = number" or "key=number", wherever it stands.
-std::optional<std::size_t> number_after(const std::string& text, const std::string& key) {
-  const std::size_t at = text.find(key);
-  if (at == std::string::npos) return std::nullopt;
-  const std::size_t digit = text.find_first_not_of(" \t=", at + key.size());
-  if (digit == std::string::npos || text[digit] < '0' || text[digit] > '9') return std::nullopt;
-  return std::stoul(text.substr(digit));
+// The number of the first "key=number"; `spaces` may stand around the "=".
+std::optional<std::size_t> number_after(const std::string& text, const std::string& key, const char* spaces) {
+  for (std::size_t at = text.find(key); at != std::string::npos; at = text.find(key, at + 1)) {
+    const std::size_t equals = std::min(text.find_first_not_of(spaces, at + key.size()), text.size());
+    if (text.substr(equals, 1) != "=") continue;
+    const std::size_t digit = std::min(text.find_first_not_of(spaces, equals + 1), text.size());
+    const std::string number = text.substr(digit, text.find_first_not_of("0123456789", digit) - digit);
+    if (!number.empty()) return std::stoul(number);
+  }
+  return std::nullopt;
 }
 
+// The most tasks of one array; their numbers must stay below MaxArraySize.
 std::size_t max_array_size() {
-  const std::string config = slurm_command({"scontrol", "show", "config"}).output;
-  std::size_t most = number_after(config, "MaxArraySize").value_or(1001);  // Slurm's default
-  most = std::min(most, number_after(config, "max_array_tasks").value_or(most));
+  const std::string config = "\n" + slurm_command({"scontrol", "show", "config"}).output;
+  std::size_t most = number_after(config, "\nMaxArraySize", " \t").value_or(1001);  // Slurm's default
+  most = std::min(most, number_after(config, "max_array_tasks", "").value_or(most));
   if (most == 0) throw Error::failure("this Slurm takes no job arrays (MaxArraySize=0); ask its administrator");
   return most;
 }

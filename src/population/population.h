@@ -72,6 +72,7 @@ class Population {
   void move_target(std::int64_t step, double tau);
   // update_target without the copy: the target keeps its values, but only where some network has active weights.
   TargetUpdate replace_others(std::int64_t step);
+
   // After the gradient step of a step at which method().changes_at(step): the masks of one network change. Targets do
   // not follow, but for follow_masks: that makes active in the target exactly what is active in some network.
   const SparsityMethod& method() const { return method_; }

@@ -8,8 +8,8 @@
 
 #include <fstream>
 
+#include "core/frame_stack.h"
 #include "core/test_directory.h"
-#include "environments/frame_stack.h"
 #include "report/video_writer.h"
 
 namespace eaudeqn {

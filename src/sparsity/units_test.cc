@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "eaudeqn/error.h"
 #include "engine/kernels/reference.h"
+#include "engine/test_network.h"
 
 namespace eaudeqn {
 namespace {
@@ -51,19 +52,6 @@ struct Layers {
   }
 };
 
-Architecture architecture(const std::string& kind) {
-  Architecture result;
-  result.kind = kind;
-  result.features = 12;
-  result.outputs = 3;
-  result.input = {2, 11, 9};
-  if (kind == "mlp") {
-    result.input = {5};
-    result.hidden = {19, 8};
-  }
-  return result;
-}
-
 TEST(UnitMasks, RemoveTheUnitWithTheSmallestIncomingNorm) {
   Architecture small;
   small.kind = "mlp";
@@ -90,7 +78,7 @@ class UnitsOfNetworks : public testing::TestWithParam<std::string> {};
 TEST_P(UnitsOfNetworks, GoWholeAndNestedAndNoFurtherThanOneUnitBeyondTheSparsity) {
   RandomStream stream(2, "test");
   for (const auto distribution : {Distribution::uniform, Distribution::global}) {
-    Layers layers(architecture(GetParam()), stream);
+    Layers layers(small_network(GetParam()), stream);
     double before = 0;
     for (const double sparsity : {0.1, 0.3, 0.3, 0.7, 0.9}) {
       const auto old = layers.masks;
@@ -132,7 +120,7 @@ TEST_P(UnitsOfNetworks, GoWholeAndNestedAndNoFurtherThanOneUnitBeyondTheSparsity
 
 TEST_P(UnitsOfNetworks, UniformTakesTheSameShareOfEveryClass) {
   RandomStream stream(3, "test");
-  Layers layers(architecture(GetParam()), stream);
+  Layers layers(small_network(GetParam()), stream);
   layers.prune(0.6, Distribution::uniform);
   const auto present = present_units(layers.views(), layers.classes);
   double smallest = 1, largest = 0;
@@ -148,7 +136,7 @@ TEST_P(UnitsOfNetworks, UniformTakesTheSameShareOfEveryClass) {
 // The bias of a removed unit is the only thing left of it: no output depends on that.
 TEST_P(UnitsOfNetworks, NothingOfARemovedUnitReachesTheOutputs) {
   RandomStream stream(4, "test");
-  Layers layers(architecture(GetParam()), stream);
+  Layers layers(small_network(GetParam()), stream);
   layers.prune(0.5, Distribution::uniform);
   std::vector<double> input(layers.spec.tensors[0].elements());
   for (double& value : input) value = stream.uniform();

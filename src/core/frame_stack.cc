@@ -1,5 +1,5 @@
 // The implementation of frame_stack.h.
-#include "environments/frame_stack.h"
+#include "core/frame_stack.h"
 
 #include <algorithm>
 #include <string>
@@ -15,13 +15,26 @@ void require_size(const char* what, std::size_t got, std::size_t wanted) {
                        " are expected");
 }
 
+// Constant channels let the compiler use vectors; 0: any number.
+template <std::size_t kChannels>
+void deinterleave(std::span<const std::byte> interleaved, std::size_t channels, std::span<std::byte> planes) {
+  const std::size_t step = kChannels == 0 ? channels : kChannels;
+  const std::size_t pixels = planes.size() / step;
+  for (std::size_t channel = 0; channel < step; ++channel) {
+    const auto plane = planes.subspan(channel * pixels, pixels);
+    for (std::size_t pixel = 0; pixel < pixels; ++pixel) plane[pixel] = interleaved[pixel * step + channel];
+  }
+}
+
 }  // namespace
 
 FrameStack::FrameStack(std::size_t stack, std::size_t frame_bytes)
     : frame_bytes_(frame_bytes), planes_(stack * frame_bytes) {}
 
+void FrameStack::clear() { std::fill(planes_.begin(), planes_.end(), std::byte{0}); }
+
 void FrameStack::reset(std::span<const std::byte> first_frame) {
-  std::fill(planes_.begin(), planes_.end(), std::byte{0});
+  clear();
   push(first_frame);
 }
 
@@ -51,9 +64,10 @@ void deinterleave_planes(std::span<const std::byte> interleaved, std::size_t cha
   require_size("observation planes", planes.size(), interleaved.size());
   const std::size_t pixels = planes.size() / channels;
   require_size("interleaved observation", interleaved.size(), pixels * channels);
-  for (std::size_t channel = 0; channel < channels; ++channel) {
-    const auto plane = planes.subspan(channel * pixels, pixels);
-    for (std::size_t pixel = 0; pixel < pixels; ++pixel) plane[pixel] = interleaved[pixel * channels + channel];
+  if (channels == 4) {
+    deinterleave<4>(interleaved, channels, planes);
+  } else {
+    deinterleave<0>(interleaved, channels, planes);
   }
 }
 

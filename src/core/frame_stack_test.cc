@@ -1,5 +1,5 @@
 // What a stacked observation is, and that the two pixel orders convert into each other.
-#include "environments/frame_stack.h"
+#include "core/frame_stack.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

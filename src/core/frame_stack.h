@@ -12,6 +12,7 @@ class FrameStack {
  public:
   FrameStack(std::size_t stack, std::size_t frame_bytes);
 
+  void clear();                                        // zeros
   void reset(std::span<const std::byte> first_frame);  // zeros, then the frame
   void push(std::span<const std::byte> frame);
   std::span<const std::byte> planes() const { return planes_; }  // stack * frame_bytes
@@ -22,7 +23,8 @@ class FrameStack {
   std::vector<std::byte> planes_;
 };
 
-// planes [C][H*W] of uint8 <-> interleaved (H, W, C) as in the files of `trace` and `forward`.
+// planes [C][H*W] of uint8 <-> interleaved (H, W, C) as in the files of `trace` and `forward` and for those who run
+// policies.
 void interleave_planes(std::span<const std::byte> planes, std::size_t channels, std::span<std::byte> interleaved);
 void deinterleave_planes(std::span<const std::byte> interleaved, std::size_t channels, std::span<std::byte> planes);
 

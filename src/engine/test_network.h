@@ -1,0 +1,23 @@
+// For tests only: one small network of each kind, with odd sizes.
+#pragma once
+
+#include <string>
+
+#include "engine/network_spec.h"
+
+namespace eaudeqn {
+
+inline Architecture small_network(const std::string& kind) {
+  Architecture architecture;
+  architecture.kind = kind;
+  architecture.features = 12;
+  architecture.outputs = 3;
+  architecture.input = {2, 11, 9};
+  if (kind == "mlp") {
+    architecture.input = {5};
+    architecture.hidden = {19, 8};
+  }
+  return architecture;
+}
+
+}  // namespace eaudeqn
