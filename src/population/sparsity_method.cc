@@ -1,6 +1,9 @@
 // See sparsity_method.h.
 #include "population/sparsity_method.h"
 
+#include <algorithm>
+#include <cmath>
+
 #include "eaudeqn/error.h"
 #include "sparsity/next_sparsity.h"
 #include "sparsity/polynomial.h"
@@ -77,7 +80,14 @@ SparsityMethod::SparsityMethod(const Config& config)
 void SparsityMethod::begin(Network& network, RandomStream& stream) const {
   if (method_ != Method::fixed && !moves()) return;
   std::vector<LayerWeights> layers = all_layers(network);
-  apply_masks(layers, random_masks(shapes_of(network), config_.final, distribution_, stream), network);
+  const auto masks = random_masks(shapes_of(network), config_.final, distribution_, stream);
+  // Of n inputs only a share is left: as much louder they must be, or what arrives at the last layer is its biases.
+  for (std::size_t l = 0; l < layers.size(); ++l) {
+    const auto active = static_cast<double>(std::count(masks[l].begin(), masks[l].end(), std::uint8_t{1}));
+    const auto scale = static_cast<float>(std::sqrt(static_cast<double>(masks[l].size()) / active));
+    for (float& weight : layers[l].weights) weight *= scale;
+  }
+  apply_masks(layers, masks, network);
 }
 
 void SparsityMethod::prune(const Network& from, double sparsity, Network& to) const {

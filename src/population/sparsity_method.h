@@ -40,7 +40,9 @@ class SparsityMethod {
  public:
   explicit SparsityMethod(const Config& config);
 
-  // Gives a newly initialised network its first masks; only the random methods draw from the stream.
+  // Gives a newly initialised network its first masks; only the random methods draw from the stream. They scale the
+  // weights that stay by 1 / sqrt(density of the layer), so that signals keep their variance (Evci et al. 2022,
+  // "Gradient Flow in Sparse Neural Networks").
   void begin(Network& network, RandomStream& stream) const;
 
   // Whether `change` is to be called after the gradient step at `step`, and whether it then wants gradients.

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "population/test_population.h"
 #include "sparsity/polynomial.h"
@@ -116,8 +117,11 @@ TEST(SparsityMethod, BeginsDenseOrWithTheRandomMasksOfItsDistribution) {
     for (std::size_t l = 0; l < masks.size(); ++l) {
       const LayerWeights layer = network.layer_weights(l);
       EXPECT_EQ(layer.mask, masks[l]) << name;
+      // The variance of a sum stays as it was: as many weights less, as much larger their squares.
+      const auto active = static_cast<double>(std::count(masks[l].begin(), masks[l].end(), 1));
+      const auto scale = static_cast<float>(std::sqrt(static_cast<double>(masks[l].size()) / active));
       for (std::size_t i = 0; i < masks[l].size(); ++i) {
-        ASSERT_EQ(layer.weights[i], masks[l][i] != 0 ? before[l].weights[i] : 0.0F) << name;
+        ASSERT_EQ(layer.weights[i], masks[l][i] != 0 ? scale * before[l].weights[i] : 0.0F) << name;
       }
     }
   }
