@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <memory>
 
 #include "core/frame_stack.h"
@@ -35,9 +36,14 @@ std::vector<std::byte> planes_of(const Architecture& architecture, const NpyArra
     }
     return planes;
   }
-  if (array.type == "f4") return array.data;
   const std::vector<double> doubles = to_doubles(array, file);
   const std::vector<float> floats(doubles.begin(), doubles.end());
+  for (std::size_t i = 0; i < floats.size(); ++i) {
+    if (std::isfinite(floats[i])) continue;
+    const std::size_t size = floats.size() / array.shape[0];
+    throw Error::failure(
+        fmt::format("{}: observation {}: number {} is NaN or infinite as a float32", file, i / size, i % size));
+  }
   const auto bytes = std::as_bytes(std::span(floats));
   return {bytes.begin(), bytes.end()};
 }
