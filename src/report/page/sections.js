@@ -183,7 +183,7 @@ function aggregatesSection() {
     const where = profile.environments.length > 1 ? profile.environments.length + " environments" : profile.environments[0];
     content.push(chartCard({title: "Performance profile, " + where, x: {title: "Score \u03c4 (" + profile.unit + ")", format: format.number, tick: format.short},
       y: {title: "Share of runs above \u03c4", format: format.share, tick: (value) => grouped(100 * value, 0) + " %", min: 0, max: 1},
-      series: profile.curves.map((curve) => ({name: curve.label, colour: colourOf(curve.label), stepped: false,
+      series: profile.curves.map((curve) => ({name: curve.label, colour: colourOf(curve.label), stepped: true,
         points: curve.points.map(([y, low, high], i) => ({x: profile.taus[i], y, low, high}))})),
       tableTitle: "Table: performance profile, " + where,
       columns: [{title: "Algorithm"}, {title: "\u03c4", kind: "number"}, {title: "Share above", kind: "share"}, {title: "Low", kind: "share"}, {title: "High", kind: "share"}],
