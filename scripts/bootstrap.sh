@@ -84,7 +84,7 @@ install_conformance() {
     "install python3-venv, then run this again" "$python" -m venv "$venv"
   logged "$logs/pip.log" "installing the peers of the conformance tests (about 300 MB)" \
     "$pip_advice" \
-    "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-input --requirement "$lock"
+    "$venv/bin/python" -m pip install --require-hashes --only-binary :all: --no-compile --no-input --requirement "$lock"
   # A source package: built with the setuptools that the lock has pinned.
   logged "$logs/pip_rliable.log" "installing rliable, which the statistics are compared with" \
     "$pip_advice" \
