@@ -253,7 +253,7 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
     throw Error::failure(fmt::format("{}: in use by {}; wait for it or end it, or set another --output",
                                      directory.string(), holder.substr(0, holder.find('\n'))));
   }
-  if (::ftruncate(lock.get(), 0) != 0) throw system_error(file, "write it", errno);
+  if (retry([&] { return ::ftruncate(lock.get(), 0); }) != 0) throw system_error(file, "write it", errno);
   const std::string pid = std::to_string(::getpid()) + "\n";
   write_all(lock, std::as_bytes(std::span(pid)), file);
   descriptor_ = lock.release();

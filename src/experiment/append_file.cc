@@ -56,7 +56,7 @@ void AppendFile::append(std::string_view bytes) {
     if (written <= 0) {
       const int code = written < 0 ? errno : ENOSPC;
       // What was written of it goes again. If that fails too, resuming cuts it off.
-      [[maybe_unused]] const int ignored = ::ftruncate(descriptor_, static_cast<off_t>(size_));
+      [[maybe_unused]] const int ignored = retry([&] { return ::ftruncate(descriptor_, static_cast<off_t>(size_)); });
       fail("write to it", code);
     }
     left.remove_prefix(static_cast<std::size_t>(written));

@@ -1,0 +1,33 @@
+#!/usr/bin/env python3
+"""Writes the table of docs/reliability.md from what the durability tests noted: scripts/results/reliability.py [RECORD]
+
+RECORD (default build/test/durability.jsonl) is written by `./test durability`. The text around the table stays.
+"""
+
+import json
+import sys
+from pathlib import Path
+
+import common
+
+BEGIN, END = "<!-- campaign:begin -->", "<!-- campaign:end -->"
+
+
+def main() -> None:
+    record = Path(sys.argv[1]) if len(sys.argv) > 1 else common.ROOT / "build" / "test" / "durability.jsonl"
+    rows: dict[tuple[str, str], int] = {}
+    for line in map(json.loads, record.read_text().splitlines()):
+        key = (line["fault"], line["outcome"])
+        rows[key] = rows.get(key, 0) + line["times"]
+    table = "\n".join(f"| {fault} | {times} | {outcome} |" for (fault, outcome), times in sorted(rows.items()))
+    page = common.ROOT / "docs" / "reliability.md"
+    before, rest = page.read_text().split(BEGIN)
+    _, after = rest.split(END)
+    form = "long" if max(rows.values()) > 1_000 else "short"
+    heading = f"The {form} form on {common.machine()}; {sum(rows.values())} faults."
+    page.write_text(f"{before}{BEGIN}\n{heading}\n\n| fault | times | what happened |\n|---|---|---|\n{table}\n{END}{after}")
+    print(f"wrote {page.relative_to(common.ROOT)}")
+
+
+if __name__ == "__main__":
+    main()

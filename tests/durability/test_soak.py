@@ -1,0 +1,47 @@
+"""A run of hours with flat memory, bounded files and disk. The short form is a minute of the fastest task; the long form
+takes EAUDEQN_SOAK_HOURS (default 3) of real Atari with the released configuration's replay."""
+
+import os
+import signal
+import time
+
+from hostile import LONG, tally
+from program import CARTPOLE, Training, changed
+
+SECONDS = 3600 * float(os.environ.get("EAUDEQN_SOAK_HOURS", "3")) if LONG else 24
+ATARI = ["atari/Pong", "--algorithm", "eaudedqn_small", "--set", "replay.capacity=20000", "--set", "training.initial_samples=1000",
+         "--set", "checkpoint.period=5000", "--set", "evaluation.period=0"]  # fmt: skip
+SETTINGS = ATARI if LONG else changed(CARTPOLE, training__steps=10_000_000, checkpoint__period=1_000, evaluation__period=5_000)
+
+
+def resident_kilobytes(pid: int) -> int:
+    with open(f"/proc/{pid}/status") as status:
+        return next(int(line.split()[1]) for line in status if line.startswith("VmRSS"))
+
+
+def checkpoint_bytes(run) -> int:
+    return sum(file.stat().st_size for file in (run / "checkpoints").rglob("*") if file.is_file())
+
+
+def test_memory_files_and_disk_do_not_grow(tmp_path):
+    run = tmp_path / "run"
+    samples = []
+    with Training(SETTINGS, run) as training:
+        begin = time.monotonic()
+        while time.monotonic() - begin < SECONDS:
+            time.sleep(SECONDS / 60)
+            assert training.process.poll() is None, training.log.read_text()[-1000:]
+            pid = training.process.pid
+            samples.append((resident_kilobytes(pid), len(os.listdir(f"/proc/{pid}/fd")), checkpoint_bytes(run)))
+        assert training.stop(signal.SIGTERM) == 75
+    settled = samples[len(samples) // 2 :]  # the replay is full by then
+    half = len(settled) // 2
+    memory = [sample[0] for sample in settled]
+    before, after = max(memory[:half]), max(memory[half:])
+    assert after < 1.01 * before, f"resident memory grew from {before} to {after} kB: {memory}"
+    assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[:5]) + 2, "descriptors are not closed"
+    # Two kept, and one while it is being written.
+    disk = [sample[2] for sample in settled]
+    assert max(disk[half:]) <= 1.5 * max(disk[:half]) + 1e6, f"checkpoints grow: {disk}"
+    tally(f"{SECONDS:.0f} s of training", 1, f"resident memory {before} kB, then {after} kB; {settled[-1][1]} descriptors; "
+          f"at most {max(disk)} bytes of checkpoints")  # fmt: skip
