@@ -1,0 +1,93 @@
+#!/usr/bin/env python3
+"""Writes docs/results/<study>.md from the sweep of docs/results/<study>.toml: returns, sparsity, time and speed of each method.
+
+usage: scripts/results/methods.py STUDY SWEEP_DIRECTORY
+"""
+
+import statistics
+import sys
+import tomllib
+from pathlib import Path
+
+import common
+
+
+def wall_seconds(directory: Path) -> float:
+    """Of all the stretches in which the run was trained; each counts its own seconds from nought."""
+    seconds = [line["seconds"] for line in common.timings(directory)]
+    ends = [now for now, following in zip(seconds, [*seconds[1:], 0.0]) if following < now]
+    return sum(ends)
+
+
+def method(config: dict) -> str:
+    unit = config.get("sparsity", {}).get("granularity") == "unit"
+    return config["algorithm"] + (" (whole units)" if unit else "")
+
+
+def row(directory: Path) -> dict:
+    config = tomllib.loads((directory / "config.toml").read_text())
+    evaluations = common.events(directory, "evaluation")
+    assert evaluations[-1]["step"] == config["training"]["steps"], f"{directory} is not finished"
+    updates = common.events(directory, "target_update")[-1]["updates"]
+    seconds = wall_seconds(directory)
+    return {
+        "method": method(config),
+        "seed": config["seed"],
+        "curve": [(e["step"], e["mean_return"]) for e in evaluations],
+        "last": evaluations[-1]["returns"],
+        "sparsity": evaluations[-1]["sparsity"],
+        "seconds": seconds,
+        "updates": updates,
+        "threads": {line["threads"] for line in common.timings(directory)},
+    }
+
+
+def table(rows: list[dict]) -> str:
+    steps = [step for step, _ in rows[0]["curve"]]
+    lines = [
+        "| method | seed | " + " | ".join(f"{step:,}" for step in steps) + " | last, lowest to highest | sparsity | wall time, min | updates/s |",
+        "|---" * (6 + len(steps)) + "|",
+    ]
+    for r in rows:
+        curve = " | ".join(f"{value:.1f}" for _, value in r["curve"])
+        lines.append(
+            f"| {r['method']} | {r['seed']} | {curve} | {min(r['last']):.0f} to {max(r['last']):.0f} | {r['sparsity']:.3f} "
+            f"| {r['seconds'] / 60:.1f} | {r['updates'] / r['seconds']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    study, sweep = sys.argv[1], Path(sys.argv[2])
+    rows = sorted((row(run.parent) for run in sweep.glob("*/config.toml")), key=lambda r: (r["method"], r["seed"]))
+    file = common.ROOT / "docs" / "results" / f"{study}.toml"
+    comment = [line.removeprefix("#") for line in file.read_text().splitlines() if line.startswith("#")]
+    about = "\n".join(line.strip() for line in comment if not line.startswith("   "))
+    commands = "\n".join("    " + line.strip() for line in comment if line.startswith("   "))
+    best = max(rows, key=lambda r: r["curve"][-1][1])
+    spread = statistics.median(statistics.stdev(r["last"]) for r in rows)
+    threads = ", ".join(str(count) for count in sorted(set().union(*(r["threads"] for r in rows))))
+    common.write_page(
+        f"{study}.md",
+        f"""# {file.stem.replace('_', ' ').capitalize()}
+
+{about}
+
+{commands}
+
+Evaluation returns at epsilon 0.01, means of {len(rows[0]['last'])} episodes, after the number of steps above the column; the median standard
+deviation of one evaluation's episodes is {spread:.1f}. Sparsity is that of the network that ships, at the end. Wall time holds
+everything: acting, learning, evaluating, saving; several runs side by side on a machine that did other work too, so
+times compare roughly. Updates are gradient steps of each network: with K = 5 each trains five networks.
+CPU: {common.machine()}; threads of a run: {threads}.
+
+{table(rows)}
+
+Highest last evaluation: {best['method']} with {best['curve'][-1][1]:.1f}. {len({r['seed'] for r in rows})} seed(s): a difference of
+a few points between two rows says nothing.
+""",
+    )
+
+
+if __name__ == "__main__":
+    main()
