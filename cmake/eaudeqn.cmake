@@ -13,6 +13,12 @@ function(eaudeqn_library folder)
   cmake_parse_arguments(ARG "COLD" "" "SOURCES;LINK;TESTS" ${ARGN})
   set(target eaudeqn_${folder})
   add_library(${target} STATIC ${ARG_SOURCES})
+  # Kernels include themselves once per instruction set, and so cannot be included with others; generated sources may not
+  # exist when Clang looks at the rest.
+  set(alone ${ARG_SOURCES})
+  list(FILTER alone INCLUDE REGEX "^kernels/|^${CMAKE_BINARY_DIR}/")
+  set_source_files_properties(${alone} PROPERTIES SKIP_UNITY_BUILD_INCLUSION ON)
+  set_target_properties(${target} PROPERTIES UNITY_BUILD ${EAUDEQN_UNITY} UNITY_BUILD_BATCH_SIZE 10)
   target_include_directories(${target} PUBLIC ${CMAKE_SOURCE_DIR}/include ${CMAKE_SOURCE_DIR}/src)
   target_link_libraries(${target} PUBLIC ${ARG_LINK} PRIVATE eaudeqn_options)
   if(ARG_COLD)

@@ -65,4 +65,9 @@ compile() {
 
 lock "$root/build/locks/$preset"
 configure
-$configure_only || compile "$@"
+if $configure_only; then
+  # Only when something is built does CMake see for itself that its own files changed.
+  ninja -C "$build" build.ninja >>"$log" 2>&1 || die "configuring $preset failed: see $log"
+else
+  compile "$@"
+fi

@@ -22,7 +22,7 @@ namespace {
 
 static_assert(std::endian::native == std::endian::little, "data is little endian and is copied as it is");
 
-constexpr std::string_view kMagic = "\x93NUMPY";
+constexpr std::string_view kNpyMagic = "\x93NUMPY";
 constexpr std::array<std::string_view, 6> kTypes = {"b1", "u1", "i4", "i8", "f4", "f8"};
 
 bool known_type(std::string_view type) { return std::find(kTypes.begin(), kTypes.end(), type) != kTypes.end(); }
@@ -178,7 +178,7 @@ NpyArray read_npy_header(const std::function<void(std::span<std::byte>)>& read, 
   };
   std::array<std::byte, 12> start{};
   read(std::span(start).first(10));
-  check(std::memcmp(start.data(), kMagic.data(), kMagic.size()) == 0, "not a NumPy .npy file (wrong magic)");
+  check(std::memcmp(start.data(), kNpyMagic.data(), kNpyMagic.size()) == 0, "not a NumPy .npy file (wrong magic)");
   const auto byte_at = [&](std::size_t i) { return std::to_integer<std::size_t>(start[i]); };
   const std::size_t major = byte_at(6);
   check(major >= 1 && major <= 3 && byte_at(7) == 0, fmt::format("unknown .npy version {}.{}", major, byte_at(7)));
@@ -194,7 +194,7 @@ NpyArray read_npy_header(const std::function<void(std::span<std::byte>)>& read, 
 
 NpyArray parse_npy(std::span<const std::byte> content, const std::string& name) {
   const std::string_view text(reinterpret_cast<const char*>(content.data()), content.size());
-  if (!text.starts_with(kMagic)) throw Error::failure(name + ": not a NumPy .npy file (wrong magic)");
+  if (!text.starts_with(kNpyMagic)) throw Error::failure(name + ": not a NumPy .npy file (wrong magic)");
   auto rest = content;
   const auto read = [&](std::span<std::byte> to) {
     if (to.size() > rest.size()) throw Error::failure(name + ": cut short within the header");
@@ -247,12 +247,12 @@ std::string npy_header(const std::string& type, std::span<const std::size_t> sha
   std::string header = fmt::format("{{'descr': '{}{}', 'fortran_order': False, 'shape': ({}{}), }}", order, type,
                                    fmt::join(shape, ", "), shape.size() == 1 ? "," : "");
   // Magic, version, length, header and the final newline together are a multiple of 64 bytes, so that data is aligned.
-  const std::size_t preamble = kMagic.size() + 2 + 2;
+  const std::size_t preamble = kNpyMagic.size() + 2 + 2;
   header.append(63 - (preamble + header.size()) % 64, ' ');
   header += '\n';
   if (header.size() > 65'535) throw Error::failure(fmt::format("{}: too many dimensions for .npy 1.0", name));
 
-  std::string start(kMagic);
+  std::string start(kNpyMagic);
   start += {'\x01', '\x00', static_cast<char>(header.size() & 0xFF), static_cast<char>(header.size() >> 8)};
   return start + header;
 }

@@ -9,7 +9,7 @@ namespace eaudeqn {
 namespace {
 
 // Denser than this, the dense form of a convolution is faster (measured: docs/performance.md).
-constexpr double kDenseConvolution = 0.6;
+constexpr double kDenseShare = 0.6;
 
 // Channels by their number of weights in all segments.
 std::vector<std::uint32_t> by_length(std::span<const std::size_t> starts, std::size_t channels) {
@@ -48,7 +48,7 @@ void SingleWeights::copy_convolution(std::size_t layer, const LayerWeights& weig
   SingleConvolution to;
   std::vector<float> values;
   const auto active = std::count(weights.mask.begin(), weights.mask.end(), std::uint8_t{1});
-  to.dense = static_cast<double>(active) > kDenseConvolution * static_cast<double>(weights.mask.size());
+  to.dense = static_cast<double>(active) > kDenseShare * static_cast<double>(weights.mask.size());
   to.own_starts.push_back(0);
   for (std::size_t i = 0; i < weights.weights.size(); ++i) {
     if (to.dense || weights.mask[i] != 0) values.push_back(weights.weights[i]);

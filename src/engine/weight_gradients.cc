@@ -69,7 +69,7 @@ Parts dense_parts(const LayerSpec& spec, const Workspace& workspace) {
   const std::size_t inputs = outer_inputs(workspace);
   return {spec.out, 1, (spec.row_size() + inputs - 1) / inputs};
 }
-Parts parts_of(const Pass& pass, const Operation& operation) {
+Parts weight_parts(const Pass& pass, const Operation& operation) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   const Layer& layer = pass.network->layers()[operation.layer];
   if (!layer.compact) return dense_parts(spec, *pass.workspace);
@@ -149,7 +149,7 @@ std::pair<std::size_t, std::size_t> dense_part(const Pass& pass, const Operation
 void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::vector<float>& scratch) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   Layer& layer = pass.network->layers()[operation.layer];
-  const Part part = part_of(pass, operation, parts_of(pass, operation), index);
+  const Part part = part_of(pass, operation, weight_parts(pass, operation), index);
   if (part.segment == 0) bias_gradient(part.planes, part.last - part.first, layer.bias_gradient.data() + part.first);
   if (layer.compact) {
     sparse_weight_gradient(
@@ -166,7 +166,7 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t index, s
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool) {
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
   const auto count = [&](const Pass& pass) {
-    const Parts parts = parts_of(pass, operation);
+    const Parts parts = weight_parts(pass, operation);
     return parts.chunks * parts.segments;
   };
   for_each_part(passes, pool, count, [&](const Pass& pass, std::size_t part, int worker) {

@@ -13,7 +13,7 @@
 namespace eaudeqn {
 namespace {
 
-constexpr const char* variable = "EAUDEQN_ROMS";
+constexpr const char* kRomsVariable = "EAUDEQN_ROMS";
 
 // ALE has no way to enumerate its games; atari_test.cc holds this list against ALE. Combat, Joust, Maze Craze and
 // Warlords have ROMs but no single-player game.
@@ -70,11 +70,11 @@ std::string rom_file_name(const std::string& game) {
 }
 
 std::vector<std::filesystem::path> rom_directories() {
-  return data_directories(variable, "roms", EAUDEQN_ROM_DIRECTORY);
+  return data_directories(kRomsVariable, "roms", EAUDEQN_ROM_DIRECTORY);
 }
 
 std::filesystem::path find_rom(const std::string& game, const std::vector<std::filesystem::path>& directories) {
-  return find_data_file(rom_file_name(game), directories, game, "ROM file", variable);
+  return find_data_file(rom_file_name(game), directories, game, "ROM file", kRomsVariable);
 }
 
 }  // namespace eaudeqn

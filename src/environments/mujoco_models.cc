@@ -10,7 +10,7 @@
 namespace eaudeqn {
 namespace {
 
-constexpr const char* variable = "EAUDEQN_MUJOCO_MODELS";
+constexpr const char* kModelsVariable = "EAUDEQN_MUJOCO_MODELS";
 
 const std::map<std::string, std::string>& model_file_names() {
   static const std::map<std::string, std::string> names = {
@@ -30,13 +30,13 @@ std::vector<std::string> mujoco_environments() {
 }
 
 std::vector<std::filesystem::path> model_directories() {
-  return data_directories(variable, "mujoco", EAUDEQN_MODEL_DIRECTORY);
+  return data_directories(kModelsVariable, "mujoco", EAUDEQN_MODEL_DIRECTORY);
 }
 
 std::filesystem::path find_model(const std::string& task, const std::vector<std::filesystem::path>& directories) {
   const auto found = model_file_names().find(task);
   if (found == model_file_names().end()) throw Error::usage("there is no MuJoCo task called " + task);
-  return find_data_file(found->second, directories, task, "model", variable);
+  return find_data_file(found->second, directories, task, "model", kModelsVariable);
 }
 
 }  // namespace eaudeqn

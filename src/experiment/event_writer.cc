@@ -20,7 +20,7 @@
 namespace eaudeqn {
 namespace {
 
-constexpr std::string_view kPrefix = "events.out.tfevents.";
+constexpr std::string_view kEventsPrefix = "events.out.tfevents.";
 
 // ---- Checksum ----
 
@@ -126,9 +126,9 @@ std::optional<std::int64_t> newest_event_file(const std::filesystem::path& direc
   std::error_code code;
   for (std::filesystem::directory_iterator entry(directory, code), end; !code && entry != end; entry.increment(code)) {
     const std::string name = entry->path().filename().string();
-    if (!name.starts_with(kPrefix)) continue;
+    if (!name.starts_with(kEventsPrefix)) continue;
     std::int64_t seconds = 0;
-    std::from_chars(name.data() + kPrefix.size(), name.data() + name.size(), seconds);
+    std::from_chars(name.data() + kEventsPrefix.size(), name.data() + name.size(), seconds);
     newest = std::max(newest.value_or(0), seconds);
   }
   if (code) {
@@ -143,7 +143,7 @@ std::filesystem::path new_event_file(const std::filesystem::path& directory, std
   std::array<char, 256> host{};
   if (::gethostname(host.data(), host.size() - 1) != 0) std::strcpy(host.data(), "localhost");
   return directory /
-         fmt::format("{}{:010}.{}.{}", kPrefix, std::max(now, newest.value_or(0) + 1), host.data(), ::getpid());
+         fmt::format("{}{:010}.{}.{}", kEventsPrefix, std::max(now, newest.value_or(0) + 1), host.data(), ::getpid());
 }
 
 }  // namespace

@@ -17,11 +17,9 @@
 namespace eaudeqn {
 namespace {
 
-using Json = nlohmann::json;
 using Path = std::filesystem::path;
 
 constexpr std::size_t kTailBytes = 256 * 1024;  // hundreds of episodes
-constexpr std::size_t kRecentEpisodes = 20;
 
 // "" where there is no such key.
 std::string first_difference(const std::string& ours, const std::string& theirs) {
@@ -57,7 +55,7 @@ std::vector<std::string> last_lines(const Path& file) {
   return lines;
 }
 
-std::optional<double> number(const Json& event, const char* key) {
+std::optional<double> number(const nlohmann::json& event, const char* key) {
   const auto found = event.find(key);
   if (found == event.end() || !found->is_number()) return std::nullopt;
   return found->get<double>();
@@ -68,7 +66,7 @@ std::int64_t read_metrics(const Path& directory, RunStatus& status) {
   std::int64_t evaluated = -1;
   std::vector<double> returns;
   for (const std::string& line : last_lines(directory / "metrics.jsonl")) {
-    const Json event = Json::parse(line, nullptr, false);
+    const nlohmann::json event = nlohmann::json::parse(line, nullptr, false);
     if (!event.is_object() || !event.contains("event") || !event["event"].is_string()) continue;
     const std::string kind = event["event"];
     const double said = number(event, "step").value_or(0);
@@ -95,7 +93,7 @@ std::int64_t read_metrics(const Path& directory, RunStatus& status) {
 void read_timing(const Path& directory, RunStatus& status) {
   const std::vector<std::string> lines = last_lines(directory / "timing.jsonl");
   if (lines.empty()) return;
-  const Json last = Json::parse(lines.back(), nullptr, false);
+  const nlohmann::json last = nlohmann::json::parse(lines.back(), nullptr, false);
   if (!last.is_object()) return;
   status.steps_per_second = number(last, "steps_per_second").value_or(0);
 }

@@ -2,6 +2,7 @@
 // is not needed to train or to resume.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <optional>
@@ -14,6 +15,9 @@ namespace eaudeqn {
 // The first setting in which the run's config.toml differs from `config`, as "training.gamma = 0.5 here, 0.99 there";
 // empty if none does or there is no config.toml. Throws Error for a config.toml that cannot be read or parsed.
 std::string config_difference(const Config& config, const std::filesystem::path& run_directory);
+
+// What tables and progress lines call "return" is the mean of this many training episodes.
+inline constexpr std::size_t kRecentEpisodes = 20;
 
 enum class RunPhase {
   waiting,   // nothing done yet
@@ -30,7 +34,7 @@ struct RunStatus {
   RunPhase phase = RunPhase::waiting;
   std::int64_t step = 0;
   double steps_per_second = 0;         // lately; 0 if unknown
-  std::optional<double> mean_return;   // of the last 20 training episodes
+  std::optional<double> mean_return;   // of the last kRecentEpisodes training episodes
   std::optional<double> evaluation;    // mean return of the last evaluation
   std::optional<double> sparsity;      // of what ships: the actor, or the network selected last
   std::optional<double> idle_seconds;  // since it last wrote metrics

@@ -24,8 +24,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 using Path = std::filesystem::path;
 
-constexpr std::size_t kRecentEpisodes = 20;  // in the progress line's mean return
-
 std::map<std::string, std::string> policy_metadata(const Config& config, const EnvironmentSpec& spec,
                                                    std::int64_t step) {
   Json preprocessing;

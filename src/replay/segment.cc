@@ -20,11 +20,11 @@ namespace {
 static_assert(std::endian::native == std::endian::little, "images are little endian and are copied as they are");
 
 constexpr std::array<char, 8> kMagic = {'E', 'D', 'Q', 'N', 'S', 'E', 'G', '\x1A'};
-constexpr std::uint32_t kVersion = 1;
+constexpr std::uint32_t kSegmentVersion = 1;
 
 struct Header {
   std::array<char, 8> magic = kMagic;
-  std::uint32_t version = kVersion;
+  std::uint32_t version = kSegmentVersion;
   std::uint32_t records = 0;
   std::uint64_t number = 0;
   std::uint64_t frame_bytes = 0;
@@ -67,7 +67,8 @@ Header checked_header(std::span<const std::byte> image, const SegmentFormat& for
   if (image.size() < sizeof(Header)) fail(origin, "damaged replay segment: shorter than its header");
   std::memcpy(&header, image.data(), sizeof(Header));
   if (header.magic != kMagic) fail(origin, "not a replay segment: wrong magic");
-  if (header.version != kVersion) fail(origin, fmt::format("replay segment of unknown version {}", header.version));
+  if (header.version != kSegmentVersion)
+    fail(origin, fmt::format("replay segment of unknown version {}", header.version));
   if (header.records > kRecordsPerSegment || header.stored_frame_bytes > std::numeric_limits<std::uint32_t>::max() ||
       image.size() != image_bytes(header)) {
     fail(origin, "damaged replay segment: its size does not match its header");

@@ -11,11 +11,9 @@
 namespace eaudeqn {
 namespace {
 
-using Json = nlohmann::json;
-
 void add_curves(const std::string& text, const std::string& origin, std::map<std::string, ReferenceCurve>& all) {
   try {
-    const Json json = Json::parse(text);
+    const nlohmann::json json = nlohmann::json::parse(text);
     for (const auto& [environment, entry] : json.at("curves").items()) {
       ReferenceCurve curve;
       curve.source = json.at("source").get<std::string>();
@@ -30,7 +28,7 @@ void add_curves(const std::string& text, const std::string& origin, std::map<std
       }
       all[environment] = std::move(curve);
     }
-  } catch (const Json::exception& error) {
+  } catch (const nlohmann::json::exception& error) {
     throw Error::failure(origin + ": no file of reference curves (docs/report.md has the format): " + error.what());
   }
 }

@@ -19,7 +19,6 @@
 namespace eaudeqn {
 namespace {
 
-using Json = nlohmann::json;
 using Path = std::filesystem::path;
 
 constexpr std::size_t kShownProblems = 5;  // per file
@@ -100,14 +99,14 @@ class LineReader {
  private:
   template <typename Row>
   void read_line(const std::string& line, std::size_t number, const Row& row) {
-    const Json json = Json::parse(line, nullptr, false);
+    const nlohmann::json json = nlohmann::json::parse(line, nullptr, false);
     if (json.is_discarded() || !json.is_object()) {
       add(number, "not a JSON object: the line is damaged and was left out");
       return;
     }
     try {
       row(json);
-    } catch (const std::exception&) {  // Json's, or this file's
+    } catch (const std::exception&) {  // the parser's, or this file's
       add(number, "a field is missing or of another type: the line was left out");
     }
   }
@@ -121,27 +120,27 @@ class LineReader {
   std::size_t problems_ = 0;
 };
 
-std::optional<double> number_or_none(const Json& value) {
+std::optional<double> number_or_none(const nlohmann::json& value) {
   if (!value.is_number()) return std::nullopt;
   return value.get<double>();
 }
 
 // A conversion from a fraction or from a number out of range could give anything.
-std::int64_t whole_number(const Json& value) {
+std::int64_t whole_number(const nlohmann::json& value) {
   if (!value.is_number_integer() || (value.is_number_unsigned() && value.get<std::uint64_t>() > INT64_MAX)) {
     throw Error::failure("not a whole number");
   }
   return value.get<std::int64_t>();
 }
 
-void read_metrics_line(const Json& line, RunRecord& run) {
+void read_metrics_line(const nlohmann::json& line, RunRecord& run) {
   const auto event = line.at("event").get<std::string>();
   const std::int64_t step = whole_number(line.at("step"));
   if (event == "episode") {
     run.episodes.push_back({step, line.at("return").get<double>()});
   } else if (event == "evaluation") {
     run.evaluations.push_back({step, line.at("mean_return").get<double>(), line.value("returns", std::vector<double>{}),
-                               number_or_none(line.value("sparsity", Json()))});
+                               number_or_none(line.value("sparsity", nlohmann::json()))});
   } else if (event == "target_update" || event == "mask_change") {
     UpdateRow row;
     row.step = step;
@@ -151,8 +150,8 @@ void read_metrics_line(const Json& line, RunRecord& run) {
       if (selected < -1 || selected > INT_MAX) throw Error::failure("no network's number");
       row.selected = static_cast<int>(selected);
       row.sparsity = number_or_none(line.at("sparsity"));
-      row.actor_sparsity = number_or_none(line.value("actor_sparsity", Json()));
-      for (const Json& loss : line.at("losses")) row.losses.push_back(number_or_none(loss));
+      row.actor_sparsity = number_or_none(line.value("actor_sparsity", nlohmann::json()));
+      for (const nlohmann::json& loss : line.at("losses")) row.losses.push_back(number_or_none(loss));
     }
     run.updates.push_back(std::move(row));
   }
@@ -163,7 +162,7 @@ void read_metrics_line(const Json& line, RunRecord& run) {
 void read_timing(RunRecord& run) {
   std::vector<double> rates;
   double before = 0, last = 0;
-  LineReader(run, "timing.jsonl").read([&](const Json& line) {
+  LineReader(run, "timing.jsonl").read([&](const nlohmann::json& line) {
     const double seconds = line.at("seconds").get<double>();
     const double rate = line.at("steps_per_second").get<double>();
     if (seconds < last) before += last;
@@ -263,7 +262,7 @@ RunRecord read_run(const Path& directory) {
   run.planned_steps = integer_or(run.config, "training.steps", 0);
   // A run that waits its turn has only its config.
   if (std::filesystem::exists(directory / "metrics.jsonl")) {
-    LineReader(run, "metrics.jsonl").read([&](const Json& line) { read_metrics_line(line, run); });
+    LineReader(run, "metrics.jsonl").read([&](const nlohmann::json& line) { read_metrics_line(line, run); });
   }
   if (std::filesystem::exists(directory / "timing.jsonl")) read_timing(run);
   read_policy_file(run);

@@ -2,8 +2,8 @@
 
 The program's sources go through clang-tidy, which gives Clang's warnings too. Tests and benchmarks go through the compiler
 alone, which stops before it generates code: macros of the test framework drown what clang-tidy has to say. The framework's
-headers are parsed once for all of them. A file that was clean is not looked at again until it, any header of the tree, the
-checks or its compile command change.
+headers are parsed once for all of them. What was clean is not looked at again until it, any header of the tree, the checks or
+its compile command change.
 """
 
 import concurrent.futures
@@ -11,6 +11,7 @@ import hashlib
 import json
 import os
 import pathlib
+import re
 import shlex
 import subprocess
 import sys
@@ -24,23 +25,32 @@ TEST_HEADERS = ("gmock/gmock.h", "gtest/gtest.h", "nlohmann/json.hpp", "fmt/form
 PARSED_TEST_HEADERS = BUILD / "test_headers.pch"
 
 
-def configured_commands():
-    """The compile command of every source of the tree: {path relative to ROOT: command}."""
+class Unit:
+    """What Clang looks at in one go: a source, or several of a folder that the build includes in one."""
+
+    def __init__(self, path, command):
+        self.path = path
+        self.command = command
+        included = re.findall(r'^#include "(/.*)"$', path.read_text(), re.MULTILINE) if "Unity" in path.parts else [path]
+        self.sources = [pathlib.Path(source).relative_to(ROOT).as_posix() for source in included]
+
+    def is_test(self):
+        return self.sources[0].endswith("_test.cc")
+
+    def is_program(self):
+        return self.sources[0].startswith(("src/", "apps/")) and not self.is_test()
+
+
+def units():
+    """Everything that is compiled from the tree's own sources."""
     subprocess.run([str(ROOT / "scripts" / "build.sh"), "clang", "--tests", "--configure-only"], check=True)
-    commands = {}
+    found = []
     for entry in json.loads((BUILD / "compile_commands.json").read_text()):
         path = pathlib.Path(entry["directory"], entry["file"]).resolve()
-        if path.is_relative_to(ROOT):
-            commands[path.relative_to(ROOT).as_posix()] = entry["command"]
-    return {name: command for name, command in sorted(commands.items()) if not name.startswith("build/")}
-
-
-def is_program(name):
-    return name.startswith(("src/", "apps/")) and not name.endswith("_test.cc")
-
-
-def is_test(name):
-    return name.endswith("_test.cc")
+        if path.is_relative_to(ROOT) and (not path.is_relative_to(BUILD) or "Unity" in path.parts):
+            found.append(Unit(path, entry["command"]))
+    # The longest first, or one of them would keep one processor busy at the end.
+    return sorted(found, key=lambda unit: (-len(unit.sources), unit.path))
 
 
 def options(command):
@@ -57,20 +67,20 @@ def parse_test_headers(command):
     subprocess.run([*options(command), "-x", "c++-header", str(source), "-o", str(PARSED_TEST_HEADERS)], cwd=BUILD, check=True)
 
 
-def inspection(name, command):
-    """The command that looks at one file."""
-    if is_program(name):
-        return ["clang-tidy", "--quiet", "-p", str(BUILD), str(ROOT / name)]
-    parsed = ["-include-pch", str(PARSED_TEST_HEADERS)] if is_test(name) else []
-    return [*options(command), *parsed, "-fsyntax-only", str(ROOT / name)]
+def inspection(unit):
+    """The command that looks at one unit."""
+    if unit.is_program():
+        return ["clang-tidy", "--quiet", "-p", str(BUILD), str(unit.path)]
+    parsed = ["-include-pch", str(PARSED_TEST_HEADERS)] if unit.is_test() else []
+    return [*options(unit.command), *parsed, "-fsyntax-only", str(unit.path)]
 
 
-def look(name, command, key):
-    """Returns what Clang has to say about one file, or "" if it is clean."""
-    mark = CLEAN / name.replace("/", "+")
+def look(unit, key):
+    """Returns what Clang has to say about one unit, or "" if it is clean."""
+    mark = CLEAN / hashlib.sha256(str(unit.path).encode()).hexdigest()
     if mark.is_file() and mark.read_text() == key:
         return ""
-    run = subprocess.run(inspection(name, command), cwd=BUILD, capture_output=True, text=True)
+    run = subprocess.run(inspection(unit), cwd=BUILD, capture_output=True, text=True)
     if run.returncode == 0:
         mark.write_text(key)
         return ""
@@ -78,27 +88,30 @@ def look(name, command, key):
 
 
 def main(only):
-    commands = configured_commands()
-    names = [name for name in commands if not only or name in only]
-    if not names:
+    chosen = [unit for unit in units() if not only or set(only).intersection(unit.sources)]
+    if not chosen:
         sys.exit("no source to look at")
     CLEAN.mkdir(parents=True, exist_ok=True)
     version = subprocess.run(["clang-tidy", "--version"], check=True, capture_output=True).stdout
     headers = [path for path in project_files() if path.suffix == ".h" or path.name == ".clang-tidy"]
     common = version + b"".join((ROOT / path).read_bytes() for path in headers)
-    inputs = {name: common + commands[name].encode() + (ROOT / name).read_bytes() for name in names}
-    keys = {name: hashlib.sha256(content).hexdigest() for name, content in inputs.items()}
-    tests = [name for name in names if is_test(name)]
-    if tests:
-        parse_test_headers(commands[tests[0]])
+
+    def key(unit):
+        content = b"".join((ROOT / source).read_bytes() for source in unit.sources)
+        return hashlib.sha256(common + unit.command.encode() + content).hexdigest()
+
+    test = next((unit for unit in chosen if unit.is_test()), None)
+    if test:
+        parse_test_headers(test.command)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        unclean = 0
-        for text in pool.map(lambda name: look(name, commands[name], keys[name]), names):
+        clean = 0
+        for unit, text in zip(chosen, pool.map(lambda unit: look(unit, key(unit)), chosen)):
+            clean += 0 if text else len(unit.sources)
             if text:
-                unclean += 1
                 print(text, flush=True)
-    print(f"{len(names) - unclean} of {len(names)} files are clean")
-    sys.exit(unclean > 0)
+    count = sum(len(unit.sources) for unit in chosen)
+    print(f"{clean} of {count} files are clean")
+    sys.exit(clean < count)
 
 
 if __name__ == "__main__":
