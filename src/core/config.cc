@@ -4,9 +4,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-// The parser asserts on some damaged texts before it reports them; the report is what is wanted.
-#define TOML_ASSERT(condition) static_cast<void>(0)
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
@@ -17,6 +14,8 @@
 #include "core/config_keys.h"
 #include "core/files.h"
 #include "core/nearest.h"
+#include "core/toml.h"
+#include "eaudeqn/error.h"
 
 namespace eaudeqn {
 namespace {
@@ -170,21 +169,12 @@ void read_section(const toml::table& table, const std::string& section, const st
   }
 }
 
-toml::table parse_toml(const std::string& text, const std::string& origin) {
-  try {
-    return toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    const auto& at = error.source().begin;
-    fail_usage(fmt::format("{}:{}:{}: not valid TOML: {}", origin, at.line, at.column, error.description()));
-  }
-}
-
 // The value as TOML; nothing when it is none (a bare word) or more than one value.
 std::optional<toml::table> parse_bare_value(const std::string& text) {
   try {
-    toml::table table = toml::parse("value = " + text);
+    toml::table table = parse_toml("value = " + text, "");
     if (table.size() == 1) return table;
-  } catch (const toml::parse_error&) {
+  } catch (const Error&) {
   }
   return std::nullopt;
 }

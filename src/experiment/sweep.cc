@@ -4,9 +4,6 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-// The parser asserts on some damaged texts before it reports them; the report is what is wanted.
-#define TOML_ASSERT(condition) static_cast<void>(0)
-#include <toml++/toml.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,6 +13,7 @@
 #include <string_view>
 
 #include "core/nearest.h"
+#include "core/toml.h"
 #include "eaudeqn/error.h"
 #include "environments/environment.h"
 
@@ -410,15 +408,6 @@ SlurmSettings read_slurm(const toml::node& node, const std::string& origin) {
                     origin, option));
   }
   return slurm;
-}
-
-toml::table parse_toml(const std::string& text, const std::string& origin) {
-  try {
-    return toml::parse(text);
-  } catch (const toml::parse_error& error) {
-    const auto& at = error.source().begin;
-    throw Error::usage(fmt::format("{}:{}:{}: not valid TOML: {}", origin, at.line, at.column, error.description()));
-  }
 }
 
 }  // namespace
