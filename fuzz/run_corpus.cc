@@ -2,9 +2,10 @@
 // mutations of them, always the same ones. It explores nothing; it shows that what was found stays corrected, and gives
 // every sanitizer build the inputs. A crash prints the sanitizer's report; the input is in
 // ./crash_NAME_fuzz.
+#include <fcntl.h>
+
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 #include <random>
 
 #include "core/files.h"
@@ -14,8 +15,9 @@ namespace {
 
 using eaudeqn::Bytes;
 
-// Where the current input is: crash_policy_fuzz.
-std::string crash_file;
+// Where the current input is: crash_policy_fuzz, open all the time, since file systems write out what is replaced and
+// closed.
+int crash_file = -1;
 
 // Bytes that mean something somewhere.
 const Bytes kTelling = {std::byte{0},   std::byte{0x7f}, std::byte{0x80}, std::byte{0xff}, std::byte{'0'},
@@ -57,8 +59,10 @@ Bytes mutated(Bytes bytes, const Bytes& other, std::mt19937& random) {
 
 void run(const Bytes& input) {
   // Written before, because a crash leaves no time.
-  std::ofstream(crash_file, std::ios::binary)
-      .write(reinterpret_cast<const char*>(input.data()), static_cast<std::streamsize>(input.size()));
+  const auto size = static_cast<ssize_t>(input.size());
+  if (pwrite(crash_file, input.data(), input.size(), 0) != size || ftruncate(crash_file, size) != 0) {
+    eaudeqn::broken("the current directory can be written");
+  }
   LLVMFuzzerTestOneInput(reinterpret_cast<const std::uint8_t*>(input.data()), input.size());
 }
 
@@ -69,7 +73,8 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "usage: %s DIRECTORY [MUTATIONS]\n", argv[0]);
     return 2;
   }
-  crash_file = "crash_" + std::filesystem::path(argv[0]).filename().string();
+  const std::string name = "crash_" + std::filesystem::path(argv[0]).filename().string();
+  crash_file = open(name.c_str(), O_CREAT | O_TRUNC | O_WRONLY | O_CLOEXEC, 0644);
   std::vector<std::filesystem::path> files;
   for (const auto& entry : std::filesystem::directory_iterator(argv[1])) files.push_back(entry.path());
   std::sort(files.begin(), files.end());
@@ -83,6 +88,6 @@ int main(int argc, char** argv) {
     const Bytes& input = corpus[random() % corpus.size()];
     run(mutated(input, corpus[random() % corpus.size()], random));
   }
-  std::remove(crash_file.c_str());
+  std::remove(name.c_str());
   std::printf("%zu files and %ld mutations\n", corpus.size(), mutations);
 }

@@ -327,10 +327,12 @@ TEST(ChangeMasks, RiglGrowsWhereTheLossChangesMost) {
   config.sparsity.start = 0;
   config.sparsity.end = 1'000;
   config.sparsity.period = 4;
-  DqnAgent agent(config, vectors());
+  Architecture architecture = vectors();
+  architecture.hidden = {24, 16};
+  DqnAgent agent(config, architecture);
   ThreadPool pool(2);
   RandomStream stream(9, "test");
-  const Batch batch = random_batch(vectors(), 32, stream);
+  const Batch batch = random_batch(architecture, 32, stream);
   for (int i = 0; i < 5; ++i) agent.update(batch, pool);
   Network& network = agent.population().network(0);
   const auto before = all_layers(network);

@@ -14,7 +14,7 @@ SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal
 PHASES = {
     "training": changed(CARTPOLE, evaluation__period=0),
     "evaluation": changed(CARTPOLE, evaluation__period=50, evaluation__episodes=20, training__steps=400),
-    "saving": changed(CARTPOLE, checkpoint__period=1, training__steps=900, evaluation__period=0),
+    "saving": changed(CARTPOLE, checkpoint__period=1, training__steps=300, evaluation__period=0),
 }
 TRIES = 10 if LONG else 1
 
