@@ -33,12 +33,19 @@ std::size_t string_end(std::string_view text, std::size_t at) {
   return text.size();
 }
 
+// Whether a string may begin at `at`: a key at the start of a line, or behind one of = , [ { and a key's dot. A quote
+// anywhere else is a mistake, and what follows it no string.
+bool string_may_begin(std::string_view text, std::size_t at) {
+  const std::size_t last = text.substr(0, at).find_last_not_of(" \t");
+  return last == std::string_view::npos || std::string_view("=,[{.\n\r\xBF").find(text[last]) != std::string_view::npos;
+}
+
 // The first byte that is not ASCII outside of strings and comments, or the text's size. Behind a mistake it may be
 // wrong about what is a string; the parser stops there.
 std::size_t first_foreign(std::string_view text) {
   std::size_t at = text.starts_with("\xEF\xBB\xBF") ? 3 : 0;
   while (at < text.size() && static_cast<unsigned char>(text[at]) < 0x80) {
-    if (text[at] == '"' || text[at] == '\'') {
+    if ((text[at] == '"' || text[at] == '\'') && string_may_begin(text, at)) {
       at = string_end(text, at);
     } else if (text[at] == '#') {
       at = std::min(text.find('\n', at), text.size());

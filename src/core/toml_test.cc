@@ -27,6 +27,11 @@ TEST(Toml, LettersBeyondAsciiOutsideOfStringsAreRefusedByPlace) {
   EXPECT_THAT(refusal("a = \"\"\"b\"\"\"\"\"\xC5\x84"), testing::StartsWith("a.toml:1:14: "));
 }
 
+// Another of its finds: behind a mistake the parser reads on for its message, through what is no string.
+TEST(Toml, LettersBehindAQuoteThatBeginsNoStringAreRefused) {
+  EXPECT_THAT(refusal("seeds = [2e\\!'53\xC5\x94"), testing::StartsWith("a.toml:1:17: "));
+}
+
 TEST(Toml, StringsAndCommentsHoldAnyLetters) {
   const toml::table table = parse_toml(
       "\xEF\xBB\xBF# \xC5\x94 \"\na = \"\xC5\x94\\\"\xC5\x94\" # \xC5\x94\nb = '\xC5\x94\"' # '\nc = "

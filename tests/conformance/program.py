@@ -27,6 +27,7 @@ CARTPOLE = [
     "--set", "training.initial_samples=300",
     "--set", "training.gradient_period=1",
     "--set", "training.batch_size=32",
+    "--set", "training.adam_epsilon=1e-8",  # large steps, so that a short run becomes sparse
     "--set", "training.learning_rate=5e-4",
     "--set", "training.target_update_period=250",
     "--set", "training.epsilon_duration=2000",

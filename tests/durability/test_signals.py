@@ -13,7 +13,7 @@ from program import CARTPOLE, Training, assert_same_results, changed, checkpoint
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
 PHASES = {
     "training": changed(CARTPOLE, evaluation__period=0),
-    "evaluation": changed(CARTPOLE, evaluation__period=50, evaluation__episodes=20, training__steps=400),
+    "evaluation": changed(CARTPOLE, evaluation__period=50, evaluation__episodes=20, training__steps=1200),
     "saving": changed(CARTPOLE, checkpoint__period=1, training__steps=300, evaluation__period=0),
 }
 TRIES = 10 if LONG else 1
@@ -35,7 +35,7 @@ def test_a_signal_saves_and_exits_75(number, phase, tmp_path):
         run = tmp_path / f"run_{attempt}"
         with Training(PHASES[name], run) as training:
             training.wait_for(lambda: last_step(run) >= 0 or has_checkpoint(run))
-            time.sleep(moments.uniform(0, 0.3) * whole)
+            time.sleep(moments.uniform(0, 0.2) * whole)
             code = training.stop(number)
         assert code == 75, f"exit code {code}; log: {training.log.read_text()[-1000:]}"
         assert eaudeqn("inspect", run).stdout, "the policy is there"

@@ -3,6 +3,7 @@ takes EAUDEQN_SOAK_HOURS (default 3) of real Atari with the released configurati
 
 import os
 import signal
+import statistics
 import time
 
 from hostile import LONG, tally
@@ -37,11 +38,12 @@ def test_memory_files_and_disk_do_not_grow(tmp_path):
     settled = samples[len(samples) // 2 :]  # the replay is full by then
     half = len(settled) // 2
     memory = [sample[0] for sample in settled]
-    before, after = max(memory[:half]), max(memory[half:])
+    # Not the largest: a sample that falls into an evaluation holds what that needs for a moment.
+    before, after = statistics.median(memory[:half]), statistics.median(memory[half:])
     assert after < 1.01 * before, f"resident memory grew from {before} to {after} kB: {memory}"
     assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[:5]) + 2, "descriptors are not closed"
     # Two kept, and one while it is being written.
     disk = [sample[2] for sample in settled]
     assert max(disk[half:]) <= 1.5 * max(disk[:half]) + 1e6, f"checkpoints grow: {disk}"
-    tally(f"{SECONDS:.0f} s of training", 1, f"resident memory {before} kB, then {after} kB; {settled[-1][1]} descriptors; "
+    tally(f"{SECONDS:.0f} s of training", 1, f"median resident memory {before:.0f} kB, then {after:.0f} kB; {settled[-1][1]} descriptors; "
           f"at most {max(disk)} bytes of checkpoints")  # fmt: skip
