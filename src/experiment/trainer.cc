@@ -90,9 +90,11 @@ class Run {
     while (true) {
       if (evaluation_due() && !stop_requested()) evaluate_selected();
       const bool last = counters.step == config_.training.steps && counters.evaluated_step == counters.step;
-      if (stop_requested() || last || checkpoint_due()) save();
+      // Asked once: a signal between two questions would end the run without the save.
+      const bool stop = stop_requested();
+      if (stop || last || checkpoint_due()) save();
       if (last) break;
-      if (stop_requested()) {
+      if (stop) {
         say(fmt::format("stopped after step {}; go on with: eaudeqn train '{}' --resume", counters.step,
                         options_.output.string()));
         return TrainOutcome::stopped;
