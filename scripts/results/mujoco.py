@@ -66,14 +66,17 @@ def main() -> None:
         task = config["environment"].removeprefix("mujoco/").split("-")[0].lower()
         published = reference(arguments.reference, task, planned)
     unfinished = sum(r[3] > 0 for r in rows)
+    state = f"All {len(rows)} runs are finished."
+    if unfinished:
+        state = f"{unfinished} of {len(rows)} runs are not finished: their columns end early, and nothing is concluded from them."
     steps = " | ".join(f"{step // 1000}k" for step in range(SHOWN_EVERY, planned + 1, SHOWN_EVERY))
     columns = "|---" * (7 + planned // SHOWN_EVERY) + "|"
     threads = sorted({line["threads"] for directory in directories for line in common.timings(directory)})
     common.write_page(
         f"{arguments.page}.md",
-        f"""# {config['environment']}: SAC and EauDeSAC
+        f"""# {config['environment']}: {' and '.join(dict.fromkeys(r[1] for r in rows))}
 
-{unfinished} of {len(rows)} runs are not finished: their columns end early, and nothing is concluded from them.
+{state}
 Returns are means of 10 episodes with the mean action. "last five" is the mean of a run's last five evaluations, with the
 sparsities of the last one. Steps/s is the median of a run, two runs side by side on a machine that others used.
 

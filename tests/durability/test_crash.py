@@ -3,6 +3,7 @@
 The short form kills 30 times, the long one 320. Moments are drawn: EAUDEQN_CAMPAIGN_SEED draws others.
 """
 
+import os
 import shutil
 import signal
 import time
@@ -45,11 +46,21 @@ def reference(tmp_path_factory):
     return run
 
 
-def killed_after(settings, run, seconds) -> bool:
-    """Trains for so long, then kills; False when the run had ended by then."""
+def inside_a_save(run) -> bool:
+    """Whether a checkpoint is being written: its temporary file stands beside the finished ones."""
+    try:
+        return any(name.endswith(".unfinished") for name in os.listdir(run / "checkpoints"))
+    except FileNotFoundError:
+        return False
+
+
+def killed_after(settings, run, seconds, wait_for_save=False) -> bool:
+    """Trains for so long, with wait_for_save until the next save is seen as well, then kills; False when the run had ended."""
     resume = ["--resume"] if (run / "config.toml").exists() else []
     with Training(settings, run, *resume) as training:
         time.sleep(seconds)
+        while wait_for_save and not inside_a_save(run) and training.process.poll() is None:
+            pass  # a save takes milliseconds: no sleep
         code = training.stop(signal.SIGKILL)
     assert code in (0, -signal.SIGKILL), f"exit code {code}; log: {training.log.read_text()[-2000:]}"
     return code == -signal.SIGKILL
@@ -57,7 +68,8 @@ def killed_after(settings, run, seconds) -> bool:
 
 @pytest.mark.parametrize("family", KILLS)
 def test_killed_at_random_moments_and_resumed_equals_uninterrupted(family, settings, tmp_path):
-    """Moments are drawn over the whole run, so some are in the start, in saves, and in what follows a resumption."""
+    """Moments are drawn over the whole run, so some are in the start and in what follows a resumption; two of three wait for
+    the next save."""
     start = time.monotonic()
     train(settings[family], tmp_path / "reference")
     whole = time.monotonic() - start
@@ -67,13 +79,14 @@ def test_killed_at_random_moments_and_resumed_equals_uninterrupted(family, setti
         attempt += 1
         assert attempt < 10 * KILLS[family], "the runs ended before they could be killed"
         run = tmp_path / f"run_{attempt}"
-        for _ in range(3):
-            kills += killed_after(settings[family], run, moments.uniform(0.1, 0.6) * whole)
+        for wait_for_save in (False, True, True):
+            kills += killed_after(settings[family], run, moments.uniform(0.1, 0.6) * whole, wait_for_save)
             inside_saves += any(run.glob("**/.*.unfinished"))
         train(settings[family], run, *(["--resume"] if (run / "config.toml").exists() else []))
         assert_same_results(run, tmp_path / "reference")
         assert not list(run.glob("**/*.unfinished")), "a killed save left something behind"
         shutil.rmtree(run)
+    assert inside_saves > 0, "no kill was inside a save"
     tally(f"crash: kill -9, {family}", kills, f"resumed to the same bits; {inside_saves} kills were inside a save")
 
 
