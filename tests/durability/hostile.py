@@ -51,6 +51,11 @@ def faults(library: Path, **settings) -> dict:
     return {"LD_PRELOAD": str(library), **variables}
 
 
+def inside_a_save(run: Path) -> bool:
+    """Whether a checkpoint is being written: its temporary file stands beside the finished ones."""
+    return any(run.glob("checkpoints/.*.unfinished"))
+
+
 def write_dataset(folder: Path, entries: int = 300, seed: int = 1, **replaced) -> None:
     """A dataset of Pong's shape in the format of the DQN Replay Dataset; `replaced` arrays take the place of drawn ones."""
     numbers = np.random.default_rng(seed)
@@ -83,4 +88,4 @@ def families(directory: Path) -> dict:
             "mujoco": changed(HOPPER, checkpoint__period=40), "offline": offline(directory / "dataset")}  # fmt: skip
 
 
-__all__ = ["LONG", "SEED", "TINY", "build_faults", "draws", "eaudeqn", "families", "faults", "offline", "tally", "write_dataset"]
+__all__ = ["LONG", "SEED", "TINY", "build_faults", "draws", "eaudeqn", "families", "faults", "inside_a_save", "offline", "tally", "write_dataset"]

@@ -54,7 +54,7 @@ def test_on_one_processor_it_is_the_same(reference, tmp_path):
 
 @pytest.mark.parametrize("algorithm", ["cql", "distillcql", "polyprunecql", "riglcql", "setcql", "staticcql"])
 def test_every_offline_method_gives_the_same_bits_with_threads_and_set_back(algorithm, settings, tmp_path):
-    """With three threads from an older checkpoint as with one and undisturbed. Masks move before and after that checkpoint."""
+    """With three threads from an older checkpoint as with one and undisturbed. Masks that move do so before and after it."""
     short = changed(settings["offline"], population__networks=1, sparsity__start=10, sparsity__end=80, sparsity__period=10,
                     checkpoint__period=40, checkpoint__keep=9)  # fmt: skip
     short[short.index("eaudecql")] = algorithm

@@ -3,14 +3,13 @@
 The short form kills 30 times, the long one 320. Moments are drawn: EAUDEQN_CAMPAIGN_SEED draws others.
 """
 
-import os
 import shutil
 import signal
 import time
 
 import archive
 import pytest
-from hostile import LONG, TINY, draws, families, tally
+from hostile import LONG, TINY, draws, families, inside_a_save, tally
 from program import (
     CARTPOLE,
     Training,
@@ -44,14 +43,6 @@ def reference(tmp_path_factory):
     run = tmp_path_factory.mktemp("reference") / "run"
     train(SETTINGS, run)
     return run
-
-
-def inside_a_save(run) -> bool:
-    """Whether a checkpoint is being written: its temporary file stands beside the finished ones."""
-    try:
-        return any(name.endswith(".unfinished") for name in os.listdir(run / "checkpoints"))
-    except FileNotFoundError:
-        return False
 
 
 def killed_after(settings, run, seconds, wait_for_save=False) -> bool:

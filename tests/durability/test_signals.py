@@ -7,7 +7,7 @@ import subprocess
 import time
 
 import pytest
-from hostile import LONG, TINY, draws, faults, tally
+from hostile import LONG, TINY, draws, faults, inside_a_save, tally
 from program import CARTPOLE, Training, assert_same_results, changed, checkpoints, eaudeqn, has_checkpoint, last_step, program, train
 
 SIGNALS = [signal.SIGINT, signal.SIGTERM, signal.SIGUSR1, signal.SIGUSR2, signal.SIGHUP]
@@ -55,7 +55,7 @@ def test_a_second_interrupt_ends_at_once_and_harms_nothing(library, tmp_path):
     slow = {**os.environ, **faults(library, storm=1, below=run)}
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=slow)
     deadline = time.monotonic() + 60
-    while not list(run.glob("checkpoints/.*.unfinished")):  # inside a save
+    while not inside_a_save(run):
         assert process.poll() is None and time.monotonic() < deadline
         time.sleep(0.001)
     process.send_signal(signal.SIGINT)
