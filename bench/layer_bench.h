@@ -18,7 +18,7 @@ class LayerBench {
  public:
   explicit LayerBench(const LayerCase& c, bool behind_relu = false, bool bytes = false,
                       LayerForm form = LayerForm::cheapest)
-      : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu, bytes))),
+      : plan_(std::make_shared<NetworkPlan>(one_layer(c, behind_relu, bytes), c.batch)),
         network_(plan_, true),
         workspace_(plan_, c.batch, true),
         input_(plan_, c.batch) {

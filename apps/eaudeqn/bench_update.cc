@@ -10,6 +10,7 @@
 #include "agents/dqn.h"
 #include "bench.h"
 #include "core/machine.h"
+#include "engine/share_networks.h"
 #include "population/population.h"
 
 namespace eaudeqn {
@@ -81,7 +82,7 @@ class CriticUpdate {
  public:
   CriticUpdate(const Arguments& arguments, double sparsity)
       : batch_(arguments.batch),
-        plan_(std::make_shared<NetworkPlan>(make_network_spec(architecture(arguments)))),
+        plan_(std::make_shared<NetworkPlan>(make_network_spec(architecture(arguments)), batch_)),
         input_(plan_, batch_),
         next_input_(plan_, batch_),
         pool_(arguments.threads) {
@@ -92,11 +93,14 @@ class CriticUpdate {
       networks_.emplace_back(plan_, i < critics);
       networks_.back().initialize(stream);
       copy_pruned(networks_.back(), sparsity, distribution, networks_.back());
-      workspaces_.emplace_back(plan_, batch_, i < critics);
-      workspaces_.back().set_input(i < critics ? input_ : next_input_);
     }
-    for (std::size_t i = 0; i < networks_.size(); ++i) {
-      (i < critics ? online_ : target_).push_back({&networks_[i], &workspaces_[i]});
+    for (std::size_t i = 0; i < shared_workspaces(critics, pool_); ++i) {
+      workspaces_.emplace_back(plan_, batch_, true).set_input(input_);
+    }
+    for (std::size_t i = 0; i < critics; ++i) online_.push_back({&networks_[i], nullptr});
+    for (std::size_t i = critics; i < networks_.size(); ++i) {
+      target_workspaces_.emplace_back(plan_, batch_, false).set_input(next_input_);
+      target_.push_back({&networks_[i], &target_workspaces_.back()});
     }
     observations_.resize(batch_ * plan_->spec.tensors[0].elements());
     next_observations_.resize(observations_.size());
@@ -109,16 +113,14 @@ class CriticUpdate {
     input_.load(std::as_bytes(std::span(observations_)), batch_, pool_);
     next_input_.load(std::as_bytes(std::span(next_observations_)), batch_, pool_);
     forward(target_, pool_);
-    forward(online_, pool_);
-    for (const Pass& pass : online_) {
-      for (std::size_t b = 0; b < batch_; ++b) {
-        const float next = std::min(target_[0].workspace->output(b, 0), target_[1].workspace->output(b, 0));
-        const float error = pass.workspace->output(b, 0) - (rewards_[b] + 0.99F * next);
-        pass.workspace->set_output_gradient(b, 0, 2.0F * error / static_cast<float>(batch_));
-      }
-    }
-    backward(online_, pool_);
-    adam_step(online_, 1e-3, 1e-8, pool_);
+    share_networks(online_.size(), pool_,
+                   [&](std::size_t first, std::size_t count, std::size_t workspace, ThreadPool& own) {
+                     const std::span<Pass> passes = std::span(online_).subspan(first, count);
+                     for (std::size_t i = 0; i < count; ++i) passes[i].workspace = &workspaces_[workspace + i];
+                     forward(passes, own);
+                     for (const Pass& pass : passes) differentiate_loss(*pass.workspace);
+                     backward_and_adam(passes, 1e-3, 1e-8, own);
+                   });
   }
   double sparsity() { return networks_[0].sparsity(); }
 
@@ -130,12 +132,20 @@ class CriticUpdate {
     return make_architecture(network, {arguments.observation + arguments.actions, 1, 1}, false, 1);
   }
 
+  void differentiate_loss(Workspace& workspace) const {
+    for (std::size_t b = 0; b < batch_; ++b) {
+      const float next = std::min(target_[0].workspace->output(b, 0), target_[1].workspace->output(b, 0));
+      const float error = workspace.output(b, 0) - (rewards_[b] + 0.99F * next);
+      workspace.set_output_gradient(b, 0, 2.0F * error / static_cast<float>(batch_));
+    }
+  }
+
   std::size_t batch_;
   std::shared_ptr<const NetworkPlan> plan_;
   InputTensor input_, next_input_;
   ThreadPool pool_;
   std::deque<Network> networks_;
-  std::deque<Workspace> workspaces_;
+  std::deque<Workspace> workspaces_, target_workspaces_;
   std::vector<Pass> online_, target_;
   std::vector<float> observations_, next_observations_, rewards_;
 };

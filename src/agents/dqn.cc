@@ -6,6 +6,7 @@
 
 #include "agents/cql.h"
 #include "eaudeqn/error.h"
+#include "engine/share_networks.h"
 
 namespace eaudeqn {
 
@@ -50,7 +51,8 @@ int GreedyActor::act(const SingleWeights& weights, std::span<const std::byte> ob
 
 DqnAgent::DqnAgent(const Config& config, const Architecture& architecture)
     : config_(config),
-      plan_(std::make_shared<NetworkPlan>(make_network_spec(architecture))),
+      plan_(std::make_shared<NetworkPlan>(make_network_spec(architecture),
+                                          static_cast<std::size_t>(config.training.batch_size))),
       population_(plan_, config),
       actor_(plan_),
       exploration_(static_cast<std::uint64_t>(config.seed), "exploration"),
@@ -97,16 +99,13 @@ void DqnAgent::reserve_workspaces(std::size_t count) {
 
 std::vector<double> DqnAgent::update(const Batch& batch, ThreadPool& pool) {
   const std::vector<float> y = targets(batch, pool);
-  // Activations of all networks together would not fit the last-level cache, so the networks take turns in the same
-  // memory, as many at once as keep the threads busy. They are independent: the result is the same.
-  const auto together = std::min(population_.size(), static_cast<std::size_t>(pool.threads() + 1) / 2);
-  reserve_workspaces(together);
   std::vector<double> losses(population_.size(), 0.0);
-  for (std::size_t first = 0; first < losses.size(); first += together) {
-    const std::size_t count = std::min(together, losses.size() - first);
-    const auto passes = differentiate(first, batch, y, std::span(losses).subspan(first, count), pool);
-    adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
-  }
+  reserve_workspaces(shared_workspaces(losses.size(), pool));
+  share_networks(
+      losses.size(), pool, [&](std::size_t first, std::size_t count, std::size_t workspace, ThreadPool& own) {
+        const auto passes = forward_losses(first, workspace, batch, y, std::span(losses).subspan(first, count), own);
+        backward_and_adam(passes, config_.training.learning_rate, config_.training.adam_epsilon, own);
+      });
   for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
   return losses;
 }
@@ -124,15 +123,17 @@ double DqnAgent::add_penalty(Workspace& workspace, std::size_t b, std::size_t ac
   return penalty;
 }
 
-std::vector<Pass> DqnAgent::differentiate(std::size_t first, const Batch& batch, const std::vector<float>& y,
-                                          std::span<double> losses, ThreadPool& pool) {
+std::vector<Pass> DqnAgent::forward_losses(std::size_t first, std::size_t first_workspace, const Batch& batch,
+                                           const std::vector<float>& y, std::span<double> losses, ThreadPool& pool) {
   const std::size_t size = batch.actions.size();
   const bool conservative = is_offline(config_.algorithm) && config_.cql.alpha > 0;
   std::vector<Pass> passes;
-  for (std::size_t i = 0; i < losses.size(); ++i) passes.push_back({&population_.network(first + i), &workspaces_[i]});
+  for (std::size_t i = 0; i < losses.size(); ++i) {
+    passes.push_back({&population_.network(first + i), &workspaces_[first_workspace + i]});
+  }
   forward(passes, pool);
   for (std::size_t i = 0; i < losses.size(); ++i) {
-    Workspace& workspace = workspaces_[i];
+    Workspace& workspace = *passes[i].workspace;
     workspace.clear_output_gradient();
     for (std::size_t b = 0; b < size; ++b) {
       const auto action = static_cast<std::size_t>(batch.actions[b]);
@@ -147,7 +148,6 @@ std::vector<Pass> DqnAgent::differentiate(std::size_t first, const Batch& batch,
     }
     losses[i] /= static_cast<double>(size);
   }
-  backward(passes, pool);
   return passes;
 }
 
@@ -163,7 +163,9 @@ bool DqnAgent::change_masks(const Batch& batch, std::int64_t step, ThreadPool& p
     WeightGradients gradients;
     if (method.wants_gradients()) {
       double loss = 0;
-      gradients = all_weight_gradients(differentiate(k, batch, y, std::span(&loss, 1), pool)[0], pool);
+      const auto passes = forward_losses(k, 0, batch, y, std::span(&loss, 1), pool);
+      backward(passes, pool);
+      gradients = all_weight_gradients(passes[0], pool);
     }
     population_.change_masks(k, 0, step, gradients);
   }

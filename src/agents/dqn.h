@@ -72,9 +72,10 @@ class DqnAgent {
  private:
   // Loads the batch and returns its y.
   std::vector<float> targets(const Batch& batch, ThreadPool& pool);
-  // Forward pass, loss and backward pass of networks first .. first + losses.size() - 1.
-  std::vector<Pass> differentiate(std::size_t first, const Batch& batch, const std::vector<float>& y,
-                                  std::span<double> losses, ThreadPool& pool);
+  // Forward pass, losses and their output gradients of networks first .. first + losses.size() - 1, in the workspaces
+  // from first_workspace on.
+  std::vector<Pass> forward_losses(std::size_t first, std::size_t first_workspace, const Batch& batch,
+                                   const std::vector<float>& y, std::span<double> losses, ThreadPool& pool);
   double add_penalty(Workspace& workspace, std::size_t b, std::size_t action, float slope,
                      std::size_t batch_size) const;
   void reserve_workspaces(std::size_t count);
@@ -87,7 +88,7 @@ class DqnAgent {
   RandomStream exploration_;
   InputTensor observations_, next_observations_;
   Workspace target_workspace_;
-  std::vector<Workspace> workspaces_;  // for the online networks that are updated at once
+  std::vector<Workspace> workspaces_;  // for the online networks that are updated at once, one per thread at most
 };
 
 }  // namespace eaudeqn

@@ -5,6 +5,7 @@
 #include <cmath>
 
 #include "agents/dqn.h"
+#include "engine/share_networks.h"
 #include "population/network_archive.h"
 #include "sparsity/polynomial.h"
 
@@ -14,7 +15,8 @@ namespace {
 constexpr std::size_t kTwins = 2;
 
 std::shared_ptr<const NetworkPlan> plan_of(const Config& config, std::size_t inputs, std::size_t outputs) {
-  return std::make_shared<NetworkPlan>(make_network_spec(make_architecture(config.network, {inputs}, false, outputs)));
+  return std::make_shared<NetworkPlan>(make_network_spec(make_architecture(config.network, {inputs}, false, outputs)),
+                                       static_cast<std::size_t>(config.training.batch_size));
 }
 
 Network initial_actor(const Config& config, const std::shared_ptr<const NetworkPlan>& plan) {
@@ -122,7 +124,7 @@ std::vector<double> SacAgent::update(const VectorBatch& batch, std::int64_t step
   next_observations_.load_units(0, batch.next_observations, batch_size_);
   pairs_.load_units(0, batch.observations, batch_size_);
   pairs_.load_units(observation_size_, batch.actions, batch_size_);
-  std::vector<double> losses = update_critics(batch, targets(batch, pool), step, pool);
+  std::vector<double> losses = update_critics(targets(batch, pool), step, pool);
   for (std::size_t k = 0; k < losses.size(); ++k) critics_.average_loss(k, losses[k], config_.sac.tau);
   critics_.move_target(step, config_.sac.tau);  // selects psi
   update_actor(step, pool);
@@ -156,42 +158,42 @@ std::vector<float> SacAgent::targets(const VectorBatch& batch, ThreadPool& pool)
 }
 
 // The loss of critic k is  mean((Q_k,1 - y)^2) + mean((Q_k,2 - y)^2).
-std::vector<double> SacAgent::update_critics(const VectorBatch& batch, const std::vector<float>& y, std::int64_t step,
-                                             ThreadPool& pool) {
-  // As many networks at once as keep the threads busy, taking turns in the same memory: see DqnAgent::update.
+std::vector<double> SacAgent::update_critics(const std::vector<float>& y, std::int64_t step, ThreadPool& pool) {
   const std::size_t count = kTwins * critics_.size();
-  const auto together = std::min(count, static_cast<std::size_t>(pool.threads() + 1) / 2);
-  while (critic_workspaces_.size() < together) {
+  while (critic_workspaces_.size() < shared_workspaces(count, pool)) {
     critic_workspaces_.emplace_back(critic_plan_, batch_size_, true);
     critic_workspaces_.back().set_input(pairs_);
   }
-  std::vector<double> losses(critics_.size(), 0.0);
+  std::vector<double> losses(count, 0.0);
   critic_gradients_.assign(count, {});
-  const auto size = static_cast<float>(batch.rewards.size());
-  for (std::size_t first = 0; first < count; first += together) {
+  share_networks(count, pool, [&](std::size_t first, std::size_t networks, std::size_t workspace, ThreadPool& own) {
     std::vector<Pass> passes;
-    for (std::size_t i = first; i < std::min(first + together, count); ++i) {
-      passes.push_back({&critics_.network(i / kTwins, i % kTwins), &critic_workspaces_[i - first]});
+    for (std::size_t i = 0; i < networks; ++i) {
+      const std::size_t network = first + i;
+      passes.push_back({&critics_.network(network / kTwins, network % kTwins), &critic_workspaces_[workspace + i]});
     }
-    forward(passes, pool);
-    for (std::size_t i = 0; i < passes.size(); ++i) {
-      Workspace& workspace = *passes[i].workspace;
-      workspace.clear_output_gradient();
-      double sum = 0;
-      for (std::size_t b = 0; b < batch_size_; ++b) {
-        const float error = workspace.output(b, 0) - y[b];
-        sum += static_cast<double>(error) * static_cast<double>(error);
-        workspace.set_output_gradient(b, 0, 2.0F * error / size);
-      }
-      losses[(first + i) / kTwins] += sum / static_cast<double>(batch_size_);
+    forward(passes, own);
+    for (std::size_t i = 0; i < networks; ++i) losses[first + i] = differentiate_loss(y, *passes[i].workspace);
+    backward_and_adam(passes, config_.training.learning_rate, config_.training.adam_epsilon, own);
+    for (std::size_t i = 0; wants_gradients(step) && i < networks; ++i) {
+      critic_gradients_[first + i] = all_weight_gradients(passes[i], own);
     }
-    backward(passes, pool);
-    for (std::size_t i = 0; wants_gradients(step) && i < passes.size(); ++i) {
-      critic_gradients_[first + i] = all_weight_gradients(passes[i], pool);
-    }
-    adam_step(passes, config_.training.learning_rate, config_.training.adam_epsilon, pool);
+  });
+  std::vector<double> sums(critics_.size(), 0.0);
+  for (std::size_t i = 0; i < count; ++i) sums[i / kTwins] += losses[i];
+  return sums;
+}
+
+// The mean squared error of one critic, whose gradient it leaves in the workspace.
+double SacAgent::differentiate_loss(const std::vector<float>& y, Workspace& workspace) const {
+  workspace.clear_output_gradient();
+  double sum = 0;
+  for (std::size_t b = 0; b < batch_size_; ++b) {
+    const float error = workspace.output(b, 0) - y[b];
+    sum += static_cast<double>(error) * static_cast<double>(error);
+    workspace.set_output_gradient(b, 0, 2.0F * error / static_cast<float>(batch_size_));
   }
-  return losses;
+  return sum / static_cast<double>(batch_size_);
 }
 
 // The actor's loss is  mean(alpha log pi(a|s) - min_i Q_psi,i(s, a)), a ~ pi(.|s).
@@ -201,9 +203,8 @@ void SacAgent::update_actor(std::int64_t step, ThreadPool& pool) {
   sample_policy(output_rows(actor_workspace_, batch_size_, 2 * actions_), actions_, noise_, sample_);
   pairs_.load_units(observation_size_, sample_.actions, batch_size_);
   set_policy_gradient(sample_, value_gradients(pool), temperature_.value(), actor_workspace_);
-  backward(std::span(&actor, 1), pool);
+  backward_and_adam(std::span(&actor, 1), config_.sac.actor_learning_rate, config_.training.adam_epsilon, pool);
   if (wants_gradients(step)) actor_gradients_ = all_weight_gradients(actor, pool);
-  adam_step(std::span(&actor, 1), config_.sac.actor_learning_rate, config_.training.adam_epsilon, pool);
 }
 
 // d min_i Q_psi,i(s, a) / da at the pairs loaded: that of the smaller twin, sample by sample.

@@ -92,8 +92,8 @@ class SacAgent {
 
  private:
   std::vector<float> targets(const VectorBatch& batch, ThreadPool& pool);
-  std::vector<double> update_critics(const VectorBatch& batch, const std::vector<float>& y, std::int64_t step,
-                                     ThreadPool& pool);
+  std::vector<double> update_critics(const std::vector<float>& y, std::int64_t step, ThreadPool& pool);
+  double differentiate_loss(const std::vector<float>& y, Workspace& workspace) const;
   void update_actor(std::int64_t step, ThreadPool& pool);
   std::vector<float> value_gradients(ThreadPool& pool);
   bool wants_gradients(std::int64_t step) const;
@@ -117,7 +117,7 @@ class SacAgent {
   InputTensor observations_, next_observations_;  // of the actor
   InputTensor pairs_, next_pairs_;                // of the critics: observation, then action
   Workspace actor_workspace_, next_actor_workspace_, target_workspace_;
-  std::vector<Workspace> critic_workspaces_;  // for the networks that are updated at once
+  std::vector<Workspace> critic_workspaces_;  // for the networks that are updated at once, one per thread at most
   std::vector<Workspace> value_workspaces_;   // of critic psi, whose input gradient the actor needs
   PolicySample sample_, next_sample_;
 };

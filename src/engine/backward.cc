@@ -68,9 +68,8 @@ void arrange_all_backward_weights(std::span<const Pass> passes, ThreadPool& pool
   });
 }
 
-}  // namespace
-
-void backward(std::span<const Pass> passes, ThreadPool& pool) {
+// `steps`: one for each pass, or none where only gradients are wanted.
+void run_backward(std::span<const Pass> passes, std::span<const AdamStep> steps, ThreadPool& pool) {
   const NetworkSpec& spec = passes[0].network->spec();
   const std::size_t blocks = passes[0].workspace->blocks();
   arrange_all_backward_weights(passes, pool);
@@ -84,6 +83,8 @@ void backward(std::span<const Pass> passes, ThreadPool& pool) {
     if (weighted) {
       weight_gradient(passes, operation, pool);
       if (operation.input != 0) input_gradient(passes, index, 0, pool);
+      const bool to_input = operation.input != 0;
+      column_gradients(passes, index, {true, steps}, to_input ? 0 : spec.layers[operation.layer].in, pool);
     } else if (operation.input != 0) {
       pool.for_each(passes.size() * blocks,
                     [&](std::size_t task, int) { elementwise_backward(passes[task / blocks], index, task % blocks); });
@@ -91,33 +92,31 @@ void backward(std::span<const Pass> passes, ThreadPool& pool) {
   }
 }
 
-void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool) {
-  const NetworkSpec& spec = passes[0].network->spec();
-  if (spec.architecture.kind != "mlp") throw Error::failure("only of an mlp is the gradient of the input at hand");
-  arrange_all_backward_weights(passes, pool);
-  for (std::size_t index = spec.operations.size(); index-- > 0;) {
-    input_gradient(passes, index, spec.operations[index].input == 0 ? first_unit : 0, pool);
-  }
+std::vector<AdamStep> next_steps(std::span<const Pass> passes, double learning_rate, double epsilon) {
+  std::vector<AdamStep> steps;
+  steps.reserve(passes.size());
+  for (const Pass& pass : passes) steps.emplace_back(learning_rate, epsilon, ++pass.network->optimizer_steps);
+  return steps;
 }
 
-void adam_step(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool) {
+// Biases, and the weights of layers that column_gradients has not stepped already (`stepped_columns`).
+void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, bool stepped_columns,
+                 ThreadPool& pool) {
   struct Piece {
     const AdamStep* step;
     std::size_t count;
     const float* gradient;
     float *weights, *first_moment, *second_moment;
   };
-  std::vector<AdamStep> steps;
-  steps.reserve(passes.size());
   std::vector<Piece> pieces;
-  for (const Pass& pass : passes) {
-    steps.emplace_back(learning_rate, epsilon, ++pass.network->optimizer_steps);
-    for (Layer& layer : pass.network->layers()) {
-      for (std::size_t at = 0; at < layer.weights.size(); at += kAdamChunk) {
-        pieces.push_back({&steps.back(), std::min(kAdamChunk, layer.weights.size() - at), layer.gradient.data() + at,
+  for (std::size_t i = 0; i < passes.size(); ++i) {
+    for (Layer& layer : passes[i].network->layers()) {
+      const std::size_t weights = stepped_columns && layer.by_input() ? 0 : layer.weights.size();
+      for (std::size_t at = 0; at < weights; at += kAdamChunk) {
+        pieces.push_back({&steps[i], std::min(kAdamChunk, weights - at), layer.gradient.data() + at,
                           layer.weights.data() + at, layer.first_moment.data() + at, layer.second_moment.data() + at});
       }
-      pieces.push_back({&steps.back(), layer.bias.size(), layer.bias_gradient.data(), layer.bias.data(),
+      pieces.push_back({&steps[i], layer.bias.size(), layer.bias_gradient.data(), layer.bias.data(),
                         layer.bias_first_moment.data(), layer.bias_second_moment.data()});
     }
   }
@@ -125,6 +124,31 @@ void adam_step(std::span<const Pass> passes, double learning_rate, double epsilo
     const Piece& piece = pieces[task];
     adam_update(*piece.step, piece.count, piece.gradient, piece.weights, piece.first_moment, piece.second_moment);
   });
+}
+
+}  // namespace
+
+void backward(std::span<const Pass> passes, ThreadPool& pool) { run_backward(passes, {}, pool); }
+
+void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool) {
+  const NetworkSpec& spec = passes[0].network->spec();
+  if (spec.architecture.kind != "mlp") throw Error::failure("only of an mlp is the gradient of the input at hand");
+  arrange_all_backward_weights(passes, pool);
+  for (std::size_t index = spec.operations.size(); index-- > 0;) {
+    const std::size_t first_feature = spec.operations[index].input == 0 ? first_unit : 0;
+    input_gradient(passes, index, first_feature, pool);
+    column_gradients(passes, index, {false, {}}, first_feature, pool);
+  }
+}
+
+void adam_step(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool) {
+  step_layers(passes, next_steps(passes, learning_rate, epsilon), false, pool);
+}
+
+void backward_and_adam(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool) {
+  const std::vector<AdamStep> steps = next_steps(passes, learning_rate, epsilon);
+  run_backward(passes, steps, pool);
+  step_layers(passes, steps, true, pool);
 }
 
 }  // namespace eaudeqn

@@ -1,10 +1,12 @@
-// The two gradients of one layer, each in its own file (input_gradient.cc, weight_gradients.cc); backward.cc calls
-// them in order. Inside the engine only.
+// The two gradients of one layer, each in its own file (input_gradient.cc, weight_gradients.cc), and both at once of a
+// layer stored by input (column_gradients.cc), which the former two leave out; backward.cc calls them in order. Inside
+// the engine only.
 #pragma once
 
 #include <span>
 #include <vector>
 
+#include "engine/kernels/elementwise.h"
 #include "engine/passes.h"
 
 namespace eaudeqn {
@@ -15,5 +17,21 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t
 
 // d loss / d weight (of active weights) and d loss / d bias of a convolution or dense layer.
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool);
+
+// What a layer's weights are to get: nothing, their gradient, or the Adam step of it (one of `steps` for each pass).
+struct WeightUpdate {
+  bool gradient = true;
+  std::span<const AdamStep> steps;
+};
+
+// Both, for the networks that store this dense layer by input: of weights and bias as `update` says, and d loss / d
+// input from `first_feature` on unless that is past the last one. An Adam step leaves the bias out.
+void column_gradients(std::span<const Pass> passes, std::size_t index, const WeightUpdate& update,
+                      std::size_t first_feature, ThreadPool& pool);
+
+// Whether column_gradients is for this network.
+inline bool is_by_input(const Pass& pass, const Operation& operation) {
+  return pass.network->layers()[operation.layer].by_input();
+}
 
 }  // namespace eaudeqn

@@ -1,9 +1,10 @@
-// Rows of a compact layer, for the forward pass and for the input gradient. Inside the engine only; the sums themselves
-// are in kernels/rows.h.
+// The parts of compact layers as the kernels take them: rows, for the forward pass and for the input gradient, and
+// columns. Inside the engine only; the sums themselves are in kernels/rows.h and kernels/columns.h.
 #pragma once
 
 #include <cstddef>
 
+#include "engine/kernels/columns.h"
 #include "engine/kernels/rows.h"
 #include "engine/network.h"
 
@@ -16,6 +17,12 @@ inline void compact_rows(const LayerIndex& index, const float* weights, std::siz
     sparse_rows({index.starts.data() + segment * index.rows + first, index.offsets.data(), weights}, row,
                 part_of(rows, segment == 0, segment + 1 == index.segments));
   }
+}
+
+// A segment of a layer stored by input.
+inline ColumnWeights columns_of(const Layer& layer, std::size_t segment) {
+  return {layer.columns.starts.data() + segment * layer.columns.columns, layer.columns.outputs.data(),
+          layer.weights.data()};
 }
 
 }  // namespace eaudeqn

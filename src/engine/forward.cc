@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "engine/compact_rows.h"
+#include "engine/kernels/columns.h"
 #include "engine/kernels/elementwise.h"
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
@@ -86,6 +87,30 @@ void dense_chunk(const Network& network, Workspace& workspace, const Operation& 
   }
 }
 
+// One segment of outputs of a dense layer stored by input.
+void column_segment(const Network& network, Workspace& workspace, const Operation& operation, std::size_t segment) {
+  const Layer& layer = network.layers()[operation.layer];
+  const std::size_t outputs = network.spec().layers[operation.layer].out;
+  const TensorLayout in = workspace.activation_layout(operation.input);
+  const TensorLayout out = workspace.activation_layout(operation.output);
+  float* sums = workspace.activation_for_writing(operation.output);
+  const std::size_t first = segment * kColumnOutputs;
+  const std::size_t last = std::min(first + kColumnOutputs, outputs);
+  for (std::size_t b = 0; b < workspace.blocks(); ++b) {
+    for (std::size_t o = first; o < last; ++o) {
+      std::fill_n(sums + b * out.block_pitch() + o * kLanes, kLanes, layer.bias.data()[o]);
+    }
+  }
+  forward_columns(columns_of(layer, segment), 0, layer.columns.columns,
+                  network.plan().layers[operation.layer].offsets.data(),
+                  {workspace.activation(operation.input), static_cast<std::ptrdiff_t>(in.block_pitch())},
+                  {sums, static_cast<std::ptrdiff_t>(out.block_pitch())}, workspace.blocks());
+  for (std::size_t b = 0; operation.relu && b < workspace.blocks(); ++b) {
+    float* values = sums + b * out.block_pitch();
+    for (std::size_t i = first * kLanes; i < last * kLanes; ++i) values[i] = values[i] < 0 ? 0.0F : values[i];
+  }
+}
+
 std::size_t chunk_of(const Pass& pass, const Operation& operation) {
   return pass.network->layers()[operation.layer].compact ? kCompactChunk : kDenseChunk;
 }
@@ -96,6 +121,8 @@ std::size_t parts_of(const Pass& pass, const Operation& operation) {
   const std::size_t blocks = pass.workspace->blocks();
   if (operation.kind == OperationKind::convolution) return blocks * spec.tensors[operation.output].height;
   if (operation.kind != OperationKind::dense) return blocks;
+  const Layer& layer = pass.network->layers()[operation.layer];
+  if (layer.by_input()) return layer.columns.segments;
   const std::size_t chunk = chunk_of(pass, operation);
   return (spec.layers[operation.layer].out + chunk - 1) / chunk;
 }
@@ -106,6 +133,10 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t part) {
   if (operation.kind == OperationKind::convolution) {
     const std::size_t height = network.spec().tensors[operation.output].height;
     convolution_row(network, workspace, operation, part / height, part % height);
+    return;
+  }
+  if (operation.kind == OperationKind::dense && network.layers()[operation.layer].by_input()) {
+    column_segment(network, workspace, operation, part);
     return;
   }
   if (operation.kind == OperationKind::dense) {

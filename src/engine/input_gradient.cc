@@ -165,7 +165,10 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t
   std::iota(offsets.begin(), offsets.end(), 0);
   std::vector<std::vector<float>> packed(static_cast<std::size_t>(pool.threads()));
   for_each_part(
-      passes, pool, [&](const Pass&) { return (features + part_features - 1) / part_features; },
+      passes, pool,
+      [&](const Pass& pass) {
+        return is_by_input(pass, operation) ? 0 : (features + part_features - 1) / part_features;
+      },
       [&](const Pass& pass, std::size_t part, int worker) {
         const std::size_t first = first_feature + part * part_features;
         dense_layer_part(pass, operation, is_first, first, std::min(first + part_features, last_feature), offsets,

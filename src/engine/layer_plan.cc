@@ -91,14 +91,20 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   return result;
 }
 
-LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
-  const TensorLayout input = plan.activation(operation.input, 1, 1);
-  LayerPlan result;
-  for (std::size_t c = 0; c < input.channels; ++c) {
-    for (std::size_t y = 0; y < input.height; ++y) {
-      for (std::size_t x = 0; x < input.width; ++x) result.offsets.push_back(pixels(input.offset(c, y, x)));
+std::vector<std::int32_t> element_offsets(const TensorLayout& layout) {
+  std::vector<std::int32_t> offsets;
+  for (std::size_t c = 0; c < layout.channels; ++c) {
+    for (std::size_t y = 0; y < layout.height; ++y) {
+      for (std::size_t x = 0; x < layout.width; ++x) offsets.push_back(pixels(layout.offset(c, y, x)));
     }
   }
+  return offsets;
+}
+
+LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
+  LayerPlan result;
+  result.offsets = element_offsets(plan.activation(operation.input, 1, 1));
+  result.input_gradient_offsets = element_offsets(plan.gradient(operation.input, 1, 1));
   result.phases.push_back({0, 0, {0}, {0}});
   result.gradient_channel_pitch = 1;
   result.forward_tile = result.backward_tile = {kTileBlocks, kTileBlocks * kPixelBytes};
@@ -107,7 +113,8 @@ LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
 
 }  // namespace
 
-NetworkPlan::NetworkPlan(const NetworkSpec& network_spec) : spec(network_spec) {
+NetworkPlan::NetworkPlan(const NetworkSpec& network_spec, std::size_t batch)
+    : spec(network_spec), dense_by_input(blocks_for_batch(batch) <= 2) {
   activation_borders.resize(spec.tensors.size());
   gradient_borders.resize(spec.tensors.size());
   activation_is_relu.resize(spec.tensors.size(), false);

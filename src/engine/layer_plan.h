@@ -26,7 +26,8 @@ struct TileFootprint {
 
 struct LayerPlan {
   std::size_t pad_top = 0, pad_left = 0;
-  std::vector<std::int32_t> offsets;  // [row_size] pixels from the first cell of the window, channel 0
+  std::vector<std::int32_t> offsets;                 // [row_size] pixels from the first cell of the window, channel 0
+  std::vector<std::int32_t> input_gradient_offsets;  // dense layers: the same in the gradient of the input
   std::vector<GradientPhase> phases;
   std::int32_t gradient_channel_pitch = 0;  // pixels between channels of the output gradient
   TileFootprint forward_tile;               // of input channels (a dense layer: inputs)
@@ -36,7 +37,8 @@ struct LayerPlan {
 // Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a
 // plan.
 struct NetworkPlan {
-  explicit NetworkPlan(const NetworkSpec& spec);
+  // batch: samples that passes through the network usually have. Results do not depend on it, speed does.
+  explicit NetworkPlan(const NetworkSpec& spec, std::size_t batch = 32);
 
   TensorLayout activation(std::size_t tensor, std::size_t lanes, std::size_t blocks) const;
   TensorLayout gradient(std::size_t tensor, std::size_t lanes, std::size_t blocks) const;
@@ -46,6 +48,7 @@ struct NetworkPlan {
   std::vector<LayerPlan> layers;
   std::vector<bool> gradient_is_first;   // per operation: it writes its input's gradient (else it adds)
   std::vector<bool> residual_is_first;   // per operation: the same for its residual tensor
+  bool dense_by_input = false;           // compact dense layers are stored by input (kernels/columns.h)
   bool byte_planes = false;              // the input stays bytes: it is bytes, and convolutions alone read it
   std::vector<bool> activation_is_relu;  // per tensor: the gradient is kept with respect to the value before ReLU
 };

@@ -11,6 +11,8 @@
 namespace eaudeqn {
 namespace {
 
+constexpr std::size_t kMaxColumnOutputs = std::size_t{1} << 16;  // ColumnIndex::outputs
+
 std::uint64_t next_masks_version() {
   static std::atomic<std::uint64_t> last{0};
   return ++last;
@@ -98,6 +100,25 @@ void index_backward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) 
   layer.backward_weights = AlignedBuffer(padded(layer.active));
 }
 
+// Chooses the order in which the active weights of a layer stored by input stand: segment of outputs, input, output.
+void index_columns(const LayerSpec& spec, Layer& layer) {
+  ColumnIndex& index = layer.columns;
+  index.columns = spec.in;
+  index.segments = (spec.out + kColumnOutputs - 1) / kColumnOutputs;
+  index.starts.assign(1, 0);
+  for (std::size_t first = 0; first < spec.out; first += kColumnOutputs) {
+    const std::size_t last = std::min(first + kColumnOutputs, spec.out);
+    for (std::size_t i = 0; i < spec.in; ++i) {
+      for (std::size_t o = first; o < last; ++o) {
+        if (layer.mask[o * spec.in + i] == 0) continue;
+        layer.positions.push_back(static_cast<std::uint32_t>(o * spec.in + i));
+        index.outputs.push_back(static_cast<std::uint16_t>(o));
+      }
+      index.starts.push_back(layer.positions.size());
+    }
+  }
+}
+
 // Stored order <-> full order.
 std::vector<float> expand(const Layer& layer, const AlignedBuffer& stored) {
   std::vector<float> all(layer.mask.size(), 0.0F);
@@ -163,12 +184,15 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerFor
   layer.compact = form == LayerForm::cheapest ? compact_is_cheaper(spec, plan_->spec.positions(index), layer.active)
                                               : form == LayerForm::compact;
   layer.positions.clear();
+  layer.columns = {};
   layer.forward = {};
   layer.backward = {};
   layer.backward_entries.clear();
   layer.backward_weights = AlignedBuffer();
   const LayerPlan& plan = plan_->layers[index];
-  if (layer.compact) {
+  if (layer.compact && !spec.convolution && plan_->dense_by_input && spec.out <= kMaxColumnOutputs) {
+    index_columns(spec, layer);
+  } else if (layer.compact) {
     index_forward(spec, plan, layer);
     if (trainable_) index_backward(spec, plan, layer);
   } else if (trainable_ && spec.convolution) {

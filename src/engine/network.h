@@ -32,16 +32,29 @@ struct LayerIndex {
   std::vector<std::int32_t> offsets;  // pixels
 };
 
+// Compact dense layers whose plan stores them by input, in segments of outputs (kernels/columns.h): column c of segment
+// s has the entries starts[s * columns + c] .. starts[s * columns + c + 1].
+constexpr std::size_t kColumnOutputs =
+    512;  // of a segment: their sums for a batch of 32 fill a small first-level cache
+struct ColumnIndex {
+  std::size_t segments = 0, columns = 0;
+  std::vector<std::size_t> starts;
+  std::vector<std::uint16_t> outputs;
+};
+
+// Compact layers have `columns` or both of `forward` and (if trainable) `backward`.
 struct Layer {
   bool compact = false;
   std::vector<std::uint8_t> mask;  // all entries
   std::size_t active = 0;
   std::uint64_t masks_version = 0;       // another number after each set_layer of any network in the program, never 0
   std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, in the
-                                         // order of `forward`
+                                         // order of `columns` or `forward`
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
   AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
 
+  ColumnIndex columns;  // compact, stored by input
+  bool by_input() const { return columns.segments > 0; }
   LayerIndex forward;                           // compact: a row per output channel, segments of input channels
   LayerIndex backward;                          // compact: row phase * in + input channel, segments of output channels
   std::vector<std::uint32_t> backward_entries;  // compact: which stored weight stands at each backward place

@@ -37,4 +37,8 @@ std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPoo
 // One Adam step of every network with the gradients of the last backward pass (optimizer_steps advances by 1).
 void adam_step(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool);
 
+// backward() and adam_step() in one, with the same results but for the gradients, which are not all kept: the weights
+// and moments of large layers pass through the caches once.
+void backward_and_adam(std::span<const Pass> passes, double learning_rate, double epsilon, ThreadPool& pool);
+
 }  // namespace eaudeqn

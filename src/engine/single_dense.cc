@@ -159,7 +159,7 @@ void SingleDense::refer_to(const LayerSpec& spec, const Layer& layer) {
   outputs_ = spec.out;
   inputs_ = spec.in;
   layer_ = &layer;
-  form_ = layer.compact ? Form::rows : Form::dense_rows;
+  form_ = !layer.compact ? Form::dense_rows : layer.by_input() ? Form::input_columns : Form::rows;
 }
 
 void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
@@ -182,6 +182,12 @@ void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* ou
     for (std::size_t segment = 0; form_ == Form::rows && segment < index.segments; ++segment) {
       multiply_rows({index.starts.data() + segment * outputs_, index.offsets.data(), layer_->weights.data(), outputs_},
                     input, outputs);
+    }
+    const ColumnIndex& columns = layer_->columns;
+    for (std::size_t segment = 0; form_ == Form::input_columns && segment < columns.segments; ++segment) {
+      multiply_input_columns(
+          {columns.starts.data() + segment * columns.columns, columns.outputs.data(), layer_->weights.data()},
+          columns.columns, input, outputs);
     }
     return;
   }

@@ -70,8 +70,8 @@ std::vector<float> batch_outputs(const std::shared_ptr<const NetworkPlan>& plan,
 std::vector<float> to_vector(std::span<const float> values) { return {values.begin(), values.end()}; }
 
 // Own copies and weights in place, twice each: nothing may be left over from the observation before.
-void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t seed) {
-  const auto plan = std::make_shared<const NetworkPlan>(spec);
+void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t seed, std::size_t batch = 32) {
+  const auto plan = std::make_shared<const NetworkPlan>(spec, batch);
   const auto geometry = std::make_shared<const SingleGeometry>(plan);
   RandomStream stream(seed, "single_forward_test");
   Network network(plan, false);
@@ -89,12 +89,12 @@ void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t se
 }
 
 TEST(SingleDense, TheTableMeetsEveryForm) {
-  std::vector<int> forms(5, 0);
+  std::vector<int> forms(6, 0);
   for (const LayerCase& c : layer_cases()) {
     const NetworkSpec spec = one_layer(c, false);
     if (spec.layers[0].convolution) continue;
     RandomStream stream(5, "single_forward_test");
-    Network network(std::make_shared<const NetworkPlan>(spec), false);
+    Network network(std::make_shared<const NetworkPlan>(spec, c.batch), false);
     prune_randomly(network, c.density, stream);
     SingleDense dense;
     dense.copy(spec.layers[0], network.layer_weights(0));
@@ -112,7 +112,8 @@ class SingleLayers : public testing::TestWithParam<LayerCase> {};
 
 TEST_P(SingleLayers, EqualTheBatchPassesBitForBit) {
   for (const bool behind_relu : {false, true}) {
-    expect_equal_bits(one_layer(GetParam(), behind_relu), GetParam().density, GetParam().in * 31 + GetParam().out);
+    expect_equal_bits(one_layer(GetParam(), behind_relu), GetParam().density, GetParam().in * 31 + GetParam().out,
+                      GetParam().batch);
   }
 }
 

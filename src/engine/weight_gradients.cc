@@ -166,6 +166,7 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t index, s
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool) {
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
   const auto count = [&](const Pass& pass) {
+    if (is_by_input(pass, operation)) return std::size_t{0};
     const Parts parts = weight_parts(pass, operation);
     return parts.chunks * parts.segments;
   };

@@ -18,28 +18,31 @@ using Tag = hn::CappedTag<float, 16>;
 using Vector = hn::Vec<Tag>;
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
 
-// Plain multiplies and adds, no fusing: the same bits on every instruction set.
-void adam_update_target(const AdamStep& step, std::size_t count, const float* HWY_RESTRICT gradient,
-                        float* HWY_RESTRICT weights, float* HWY_RESTRICT first_moment,
-                        float* HWY_RESTRICT second_moment) {
-  const Tag d;
-  const Vector b1 = hn::Set(d, 0.9F);
-  const Vector b2 = hn::Set(d, 0.999F);
-  const Vector rest1 = hn::Set(d, static_cast<float>(1.0 - 0.9));
-  const Vector rest2 = hn::Set(d, static_cast<float>(1.0 - 0.999));
-  const Vector correction1 = hn::Set(d, step.correction1);
-  const Vector correction2 = hn::Set(d, step.correction2);
-  const Vector rate = hn::Set(d, step.learning_rate);
-  const Vector epsilon = hn::Set(d, step.epsilon);
-  for (std::size_t i = 0; i < count; i += kVectorWidth) {
-    const Vector g = hn::Load(d, gradient + i);
-    const Vector m = hn::Add(hn::Mul(b1, hn::Load(d, first_moment + i)), hn::Mul(rest1, g));
-    const Vector v = hn::Add(hn::Mul(b2, hn::Load(d, second_moment + i)), hn::Mul(rest2, hn::Mul(g, g)));
-    const Vector direction = hn::Div(hn::Div(m, correction1), hn::Add(hn::Sqrt(hn::Div(v, correction2)), epsilon));
-    hn::Store(m, d, first_moment + i);
-    hn::Store(v, d, second_moment + i);
-    hn::Store(hn::Sub(hn::Load(d, weights + i), hn::Mul(rate, direction)), d, weights + i);
+// Plain multiplies and adds, no fusing: the same bits on every instruction set and for every split of the arrays.
+template <class D>
+HWY_INLINE void adam_vector(D d, const AdamStep& step, const float* HWY_RESTRICT gradient, float* HWY_RESTRICT weights,
+                            float* HWY_RESTRICT first_moment, float* HWY_RESTRICT second_moment) {
+  const auto b1 = hn::Set(d, 0.9F);
+  const auto b2 = hn::Set(d, 0.999F);
+  const auto rest1 = hn::Set(d, static_cast<float>(1.0 - 0.9));
+  const auto rest2 = hn::Set(d, static_cast<float>(1.0 - 0.999));
+  const auto g = hn::LoadU(d, gradient);
+  const auto m = hn::Add(hn::Mul(b1, hn::LoadU(d, first_moment)), hn::Mul(rest1, g));
+  const auto v = hn::Add(hn::Mul(b2, hn::LoadU(d, second_moment)), hn::Mul(rest2, hn::Mul(g, g)));
+  const auto direction = hn::Div(hn::Mul(hn::Set(d, step.rate), m), hn::Add(hn::Sqrt(v), hn::Set(d, step.epsilon)));
+  hn::StoreU(m, d, first_moment);
+  hn::StoreU(v, d, second_moment);
+  hn::StoreU(hn::Sub(hn::LoadU(d, weights), direction), d, weights);
+}
+
+void adam_update_target(const AdamStep& step, std::size_t count, const float* gradient, float* weights,
+                        float* first_moment, float* second_moment) {
+  std::size_t i = 0;
+  for (; i + kVectorWidth <= count; i += kVectorWidth) {
+    adam_vector(Tag(), step, gradient + i, weights + i, first_moment + i, second_moment + i);
   }
+  const hn::CappedTag<float, 1> one;
+  for (; i < count; ++i) adam_vector(one, step, gradient + i, weights + i, first_moment + i, second_moment + i);
 }
 
 void relu_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
@@ -215,11 +218,12 @@ HWY_EXPORT(max_pool_forward_target);
 HWY_EXPORT(max_pool_backward_target);
 HWY_EXPORT(arrange_byte_row_target);
 
-AdamStep::AdamStep(double learning_rate_, double epsilon_, std::int64_t step)
-    : learning_rate(static_cast<float>(learning_rate_)),
-      epsilon(static_cast<float>(epsilon_)),
-      correction1(static_cast<float>(1.0 - std::pow(0.9, static_cast<double>(step)))),
-      correction2(static_cast<float>(1.0 - std::pow(0.999, static_cast<double>(step)))) {}
+AdamStep::AdamStep(double learning_rate, double epsilon_, std::int64_t step) {
+  const double correction1 = 1.0 - std::pow(0.9, static_cast<double>(step));
+  const double root = std::sqrt(1.0 - std::pow(0.999, static_cast<double>(step)));
+  rate = static_cast<float>(learning_rate * root / correction1);
+  epsilon = static_cast<float>(epsilon_ * root);
+}
 
 void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
                  float* second_moment) {

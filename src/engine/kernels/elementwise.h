@@ -10,14 +10,15 @@
 
 namespace eaudeqn {
 
-// Adam (Kingma & Ba 2015, algorithm 1; epsilon outside the root as in optax), b1 0.9, b2 0.999.
+// One step of Adam (Kingma & Ba 2015, algorithm 1, the order of the end of its section 2: both bias corrections go into
+// the rate and epsilon; epsilon outside the root as in optax), b1 0.9, b2 0.999.
 struct AdamStep {
-  float learning_rate = 0, epsilon = 0;
-  float correction1 = 1, correction2 = 1;  // 1 - b1^t, 1 - b2^t
+  float rate = 0;     // learning rate x sqrt(1 - b2^t) / (1 - b1^t)
+  float epsilon = 0;  // x sqrt(1 - b2^t)
 
-  AdamStep(double learning_rate_, double epsilon_, std::int64_t step);  // step counts from 1
+  AdamStep(double learning_rate, double epsilon_, std::int64_t step);  // step counts from 1
 };
-// All arrays have `count` floats, a multiple of 16, aligned to 64 bytes.
+// w -= rate x m / (sqrt(v) + epsilon) with the moments m and v moved first. Arrays of `count` floats.
 void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
                  float* second_moment);
 

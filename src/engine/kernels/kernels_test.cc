@@ -18,7 +18,7 @@ class LayerCases : public testing::TestWithParam<LayerCase> {
   LayerCases()
       : c_(shortened(GetParam())),
         spec_(one_layer(c_, true)),
-        plan_(std::make_shared<NetworkPlan>(spec_)),
+        plan_(std::make_shared<NetworkPlan>(spec_, c_.batch)),
         network_(plan_, true),
         workspace_(plan_, c_.batch, true),
         input_tensor_(plan_, c_.batch),

@@ -264,6 +264,22 @@ HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, std::size_t c
 
 #endif
 
+void multiply_input_columns_target(const ColumnWeights& matrix, std::size_t columns, const float* HWY_RESTRICT input,
+                                   float* HWY_RESTRICT outputs) {
+  const Single d;
+  const std::uint16_t* HWY_RESTRICT to = matrix.outputs;
+  const float* HWY_RESTRICT values = matrix.values;
+  for (std::size_t c = 0; c < columns; ++c) {
+    if (input[c] == 0) continue;
+    const auto x = hn::Set(d, input[c]);
+    const std::size_t end = matrix.starts[c + 1];
+    for (std::size_t i = matrix.starts[c]; i < end; ++i) {
+      float* at = outputs + to[i];
+      hn::Store(hn::MulAdd(hn::Set(d, values[i]), x, hn::Load(d, at)), d, at);
+    }
+  }
+}
+
 void multiply_dense_rows_target(const float* values, std::size_t rows, std::size_t count, const float* input,
                                 float* outputs) {
   std::size_t r = 0;
@@ -303,6 +319,7 @@ HWY_EXPORT(window_width_target);
 HWY_EXPORT(multiply_windows_target);
 HWY_EXPORT(multiply_columns_target);
 HWY_EXPORT(multiply_rows_target);
+HWY_EXPORT(multiply_input_columns_target);
 HWY_EXPORT(multiply_dense_rows_target);
 
 void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs) {
@@ -322,6 +339,10 @@ void multiply_columns(const float* values, std::size_t width, const std::uint32_
 
 void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs) {
   HWY_DYNAMIC_DISPATCH(multiply_rows_target)(matrix, input, outputs);
+}
+
+void multiply_input_columns(const ColumnWeights& matrix, std::size_t columns, const float* input, float* outputs) {
+  HWY_DYNAMIC_DISPATCH(multiply_input_columns_target)(matrix, columns, input, outputs);
 }
 
 void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs) {

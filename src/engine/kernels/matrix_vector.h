@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/columns.h"
+
 namespace eaudeqn {
 
 // Sums start from what the outputs hold.
@@ -58,6 +60,10 @@ struct RowMatrix {
   std::size_t rows = 0;
 };
 void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs);
+
+// Sparse, as the batch kernels store one segment of outputs (columns.h): each input that is not 0 is added, times its
+// weights, to the outputs that read it.
+void multiply_input_columns(const ColumnWeights& matrix, std::size_t columns, const float* input, float* outputs);
 
 // Dense, as the batch kernels store it: outputs[o] += sum over i of values[o * count + i] x input[i].
 void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs);

@@ -10,6 +10,7 @@
 #include <hwy/highway.h>
 
 #include "engine/kernels/input_vectors.h"
+#include "engine/kernels/lane_sums.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -28,49 +29,6 @@ constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 constexpr std::size_t kTilePixels =
     HWY_MAX(HWY_MIN((kManyRegisters ? 24 : 12) / kSums, std::size_t{12}), std::size_t{1});
 constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
-
-// 16 -> 1 in the order that weight_gradient.h fixes.
-HWY_INLINE float reduce_one(const float* sums16) {
-  float s[8];
-  for (std::size_t i = 0; i < 8; ++i) s[i] = sums16[i] + sums16[i + 8];
-  for (std::size_t i = 0; i < 4; ++i) s[i] = s[i] + s[i + 4];
-  return (s[0] + s[2]) + (s[1] + s[3]);
-}
-
-// Eight weights at once: sums[w] are the 16 sums of weight w; out[w] its gradient. The same additions as reduce_one.
-#if HWY_MAX_BYTES >= 32
-using Tag8 = hn::FixedTag<float, 8>;
-using Vector8 = hn::Vec<Tag8>;
-
-HWY_INLINE Vector8 fold_to_8(const Vector* sums) {
-#if HWY_MAX_BYTES >= 64
-  const Tag8 d8;
-  return hn::Add(hn::LowerHalf(d8, sums[0]), hn::UpperHalf(d8, sums[0]));
-#else
-  return hn::Add(sums[0], sums[1]);
-#endif
-}
-
-HWY_INLINE void reduce_eight(const Vector8* eights, float* HWY_RESTRICT out) {
-  const Tag8 d8;
-  const hn::Repartition<double, Tag8> d64;
-  Vector8 fours[4];  // four sums each of weights (0, 2), (1, 3), (4, 6), (5, 7): the order that ends sorted
-  EAUDEQN_UNROLL
-  for (std::size_t i = 0; i < 4; ++i) {
-    const std::size_t low = i < 2 ? i : i + 2;
-    fours[i] = hn::Add(hn::ConcatLowerLower(d8, eights[low + 2], eights[low]),
-                       hn::ConcatUpperUpper(d8, eights[low + 2], eights[low]));
-  }
-  Vector8 twos[2];  // two sums each of weights 0, 1 | 2, 3 and 4, 5 | 6, 7
-  EAUDEQN_UNROLL
-  for (std::size_t i = 0; i < 2; ++i) {
-    const auto a = hn::BitCast(d64, fours[2 * i]);
-    const auto b = hn::BitCast(d64, fours[2 * i + 1]);
-    twos[i] = hn::Add(hn::BitCast(d8, hn::InterleaveLower(d64, a, b)), hn::BitCast(d8, hn::InterleaveUpper(d64, a, b)));
-  }
-  hn::StoreU(hn::Add(hn::ConcatEven(d8, twos[1], twos[0]), hn::ConcatOdd(d8, twos[1], twos[0])), d8, out);
-}
-#endif
 
 // A tile of kPixels output-gradient pixels in registers meets every weight of one channel. kStep: the input step where
 // it is that of stride 1, 2 or 4 (a constant costs no instruction), else 0.
@@ -108,22 +66,9 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
 
 template <typename Element>
 void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
-  std::size_t i = 0;
-#if HWY_MAX_BYTES >= 32
-  const Tag d;
-  for (; i + 8 <= count; i += 8) {
-    Vector8 eights[8];
-    for (std::size_t w = 0; w < 8; ++w) {
-      Vector sums[kSums];
-      for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Load(d, scratch + (i + w) * 16 + s * kVectorWidth);
-      eights[w] = fold_to_8(sums);
-    }
-    reduce_eight(eights, gradient + i);
-  }
-#endif
-  for (; i < count; ++i) gradient[i] = reduce_one(scratch + i * 16);
+  fold_all(scratch, count, gradient);
   if constexpr (sizeof(Element) == 1) {
-    for (i = 0; i < count; ++i) gradient[i] *= kByteScale;
+    for (std::size_t i = 0; i < count; ++i) gradient[i] *= kByteScale;
   }
 }
 
@@ -149,14 +94,14 @@ HWY_INLINE void multiply_few(const GradientPlanes& planes, const Vector (&tile)[
 template <std::size_t kPixels>
 HWY_INLINE void multiply_eight(const GradientPlanes& planes, const Vector (&tile)[kPixels][kSums],
                                const std::int32_t* offsets, float* HWY_RESTRICT gradient) {
-  Vector8 eights[8];
+  LaneSums8 eights[8];
   EAUDEQN_UNROLL
   for (std::size_t w = 0; w < 8; ++w) {
     Vector sums[kSums];
     multiply_few<kPixels>(planes, tile, offsets[w], sums);
     eights[w] = fold_to_8(sums);
   }
-  reduce_eight(eights, gradient);
+  fold_eight(eights, gradient);
 }
 #endif
 
@@ -187,7 +132,7 @@ void few_pixels(const GradientPlanes& planes, const float* gradient_row, const s
     HWY_ALIGN float buffer[kLanes];
     multiply_few<kPixels>(planes, tile, offsets[i], sums);
     for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
-    gradient[i] = reduce_one(buffer);
+    gradient[i] = fold_one(buffer);
   }
 #endif
 }
@@ -450,7 +395,7 @@ void bias_gradient_target(const GradientPlanes& planes, std::size_t channels, fl
     }
     HWY_ALIGN float buffer[16];
     for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
-    gradient[c] = reduce_one(buffer);
+    gradient[c] = fold_one(buffer);
   }
 }
 
