@@ -68,26 +68,57 @@ void arrange_all_backward_weights(std::span<const Pass> passes, ThreadPool& pool
   });
 }
 
+// Operations [first, last] backwards, one block of the batch after the other, so that what one leaves is still in the
+// cache when the next one reads it. On this thread; none of them is a dense layer.
+void blocks_backward(const Pass& pass, std::size_t first, std::size_t last, std::vector<float>& scratch) {
+  for (std::size_t block = 0; block < pass.workspace->blocks(); ++block) {
+    for (std::size_t index = last + 1; index-- > first;) {
+      const Operation& operation = pass.network->spec().operations[index];
+      if (operation.residual >= 0) residual_backward(pass, index, block);
+      if (operation.kind == OperationKind::convolution) {
+        weight_gradient_of_block(pass, operation, block, scratch);
+        if (operation.input != 0) input_gradient_of_block(pass, index, block);
+      } else if (operation.input != 0) {
+        elementwise_backward(pass, index, block);
+      }
+    }
+  }
+}
+
+// The same, all threads on each operation.
+void operation_backward(std::span<const Pass> passes, std::size_t index, ThreadPool& pool) {
+  const Operation& operation = passes[0].network->spec().operations[index];
+  const std::size_t blocks = passes[0].workspace->blocks();
+  const auto for_each_block = [&](const auto& work) {
+    pool.for_each(passes.size() * blocks,
+                  [&](std::size_t task, int) { work(passes[task / blocks], index, task % blocks); });
+  };
+  if (operation.residual >= 0) for_each_block(residual_backward);
+  if (operation.kind == OperationKind::convolution) {
+    weight_gradient(passes, operation, pool);
+    if (operation.input != 0) input_gradient(passes, index, 0, pool);
+  } else if (operation.input != 0) {
+    for_each_block(elementwise_backward);
+  }
+}
+
 // `steps`: one for each pass, or none where only gradients are wanted.
 void run_backward(std::span<const Pass> passes, std::span<const AdamStep> steps, ThreadPool& pool) {
   const NetworkSpec& spec = passes[0].network->spec();
-  const std::size_t blocks = passes[0].workspace->blocks();
+  std::vector<float> scratch;
   arrange_all_backward_weights(passes, pool);
   for (std::size_t index = spec.operations.size(); index-- > 0;) {
     const Operation& operation = spec.operations[index];
-    const bool weighted = operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense;
-    if (operation.residual >= 0) {
-      pool.for_each(passes.size() * blocks,
-                    [&](std::size_t task, int) { residual_backward(passes[task / blocks], index, task % blocks); });
-    }
-    if (weighted) {
+    if (operation.kind == OperationKind::dense) {
       weight_gradient(passes, operation, pool);
       if (operation.input != 0) input_gradient(passes, index, 0, pool);
-      const bool to_input = operation.input != 0;
-      column_gradients(passes, index, {true, steps}, to_input ? 0 : spec.layers[operation.layer].in, pool);
-    } else if (operation.input != 0) {
-      pool.for_each(passes.size() * blocks,
-                    [&](std::size_t task, int) { elementwise_backward(passes[task / blocks], index, task % blocks); });
+      column_gradients(passes, index, {true, steps}, operation.input != 0 ? 0 : spec.layers[operation.layer].in, pool);
+    } else if (pool.threads() == 1) {
+      const std::size_t last = index;
+      while (index > 0 && spec.operations[index - 1].kind != OperationKind::dense) --index;
+      for (const Pass& pass : passes) blocks_backward(pass, index, last, scratch);
+    } else {
+      operation_backward(passes, index, pool);
     }
   }
 }

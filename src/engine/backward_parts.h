@@ -18,6 +18,11 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t
 // d loss / d weight (of active weights) and d loss / d bias of a convolution or dense layer.
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool);
 
+// The same of one block of the batch of a convolution, on this thread; blocks must come in order.
+void input_gradient_of_block(const Pass& pass, std::size_t index, std::size_t block);
+void weight_gradient_of_block(const Pass& pass, const Operation& operation, std::size_t block,
+                              std::vector<float>& scratch);
+
 // What a layer's weights are to get: nothing, their gradient, or the Adam step of it (one of `steps` for each pass).
 struct WeightUpdate {
   bool gradient = true;

@@ -156,13 +156,34 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t part) {
   }
 }
 
+// Operations [first, last], none of them a dense layer: one block of the batch goes through all of them while its
+// activations are in the cache.
+void forward_block(const Pass& pass, std::size_t first, std::size_t last, std::size_t block) {
+  for (std::size_t index = first; index <= last; ++index) {
+    const Operation& operation = pass.network->spec().operations[index];
+    const std::size_t parts = parts_of(pass, operation) / pass.workspace->blocks();
+    for (std::size_t part = 0; part < parts; ++part) run_part(pass, operation, block * parts + part);
+  }
+}
+
 }  // namespace
 
 void forward(std::span<const Pass> passes, ThreadPool& pool) {
-  for (const Operation& operation : passes[0].network->spec().operations) {
+  const NetworkSpec& spec = passes[0].network->spec();
+  const std::size_t blocks = passes.size() * passes[0].workspace->blocks();
+  for (std::size_t index = 0; index < spec.operations.size(); ++index) {
+    const Operation& operation = spec.operations[index];
+    if (operation.kind == OperationKind::dense || blocks < static_cast<std::size_t>(pool.threads())) {
+      for_each_part(
+          passes, pool, [&](const Pass& pass) { return parts_of(pass, operation); },
+          [&](const Pass& pass, std::size_t part, int) { run_part(pass, operation, part); });
+      continue;
+    }
+    const std::size_t first = index;
+    while (index + 1 < spec.operations.size() && spec.operations[index + 1].kind != OperationKind::dense) ++index;
     for_each_part(
-        passes, pool, [&](const Pass& pass) { return parts_of(pass, operation); },
-        [&](const Pass& pass, std::size_t part, int) { run_part(pass, operation, part); });
+        passes, pool, [](const Pass& pass) { return pass.workspace->blocks(); },
+        [&](const Pass& pass, std::size_t block, int) { forward_block(pass, first, index, block); });
   }
 }
 

@@ -144,6 +144,14 @@ void dense_layer_part(const Pass& pass, const Operation& operation, bool is_firs
 
 }  // namespace
 
+void input_gradient_of_block(const Pass& pass, std::size_t index, std::size_t block) {
+  const NetworkPlan& plan = pass.network->plan();
+  const Operation& operation = plan.spec.operations[index];
+  for (std::size_t y = 0; y < plan.spec.tensors[operation.input].height; ++y) {
+    convolution_row(pass, operation, plan.gradient_is_first[index], block, y);
+  }
+}
+
 void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t first_feature, ThreadPool& pool) {
   const NetworkPlan& plan = passes[0].network->plan();
   const Operation& operation = plan.spec.operations[index];

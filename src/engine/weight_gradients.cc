@@ -1,6 +1,7 @@
 // The weight gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are in
 // kernels/weight_gradient.h and, for dense layers in dense form, kernels/outer_product.h.
 #include <algorithm>
+#include <optional>
 #include <utility>
 
 #include "engine/backward_parts.h"
@@ -78,16 +79,28 @@ Parts weight_parts(const Pass& pass, const Operation& operation) {
   return parts;
 }
 
-// One part of a layer: output channels [first, last), and its planes from channel `first` on.
+// One part of a layer: output channels [first, last), and its planes from channel `first` on, of one block if that is given.
 struct Part {
   std::size_t segment, first, last;
   GradientPlanes planes;
 };
-Part part_of(const Pass& pass, const Operation& operation, const Parts& parts, std::size_t index) {
+Part part_of(const Pass& pass, const Operation& operation, const Parts& parts, std::size_t index,
+             std::optional<std::size_t> block) {
   const std::size_t first = index % parts.chunks * parts.channels;
   const std::size_t last = std::min(first + parts.channels, pass.network->spec().layers[operation.layer].out);
   Part part{index / parts.chunks, first, last, planes_of(*pass.workspace, operation, pass.network->plan())};
-  part.planes.output_gradient += static_cast<std::ptrdiff_t>(first) * part.planes.gradient_channel_pitch;
+  GradientPlanes& planes = part.planes;
+  planes.output_gradient += static_cast<std::ptrdiff_t>(first) * planes.gradient_channel_pitch;
+  if (block) {
+    planes.output_gradient += static_cast<std::ptrdiff_t>(*block) * planes.gradient_block_pitch;
+    if (planes.bytes != nullptr) {
+      planes.bytes += static_cast<std::ptrdiff_t>(*block) * planes.input_block_pitch;
+    } else {
+      planes.input += static_cast<std::ptrdiff_t>(*block) * planes.input_block_pitch;
+    }
+    planes.blocks = 1;
+    planes.accumulate = *block > 0;
+  }
   return part;
 }
 
@@ -146,17 +159,19 @@ std::pair<std::size_t, std::size_t> dense_part(const Pass& pass, const Operation
   return {0, spec.row_size()};
 }
 
-void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::vector<float>& scratch) {
+void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::optional<std::size_t> block,
+              std::vector<float>& scratch) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   Layer& layer = pass.network->layers()[operation.layer];
-  const Part part = part_of(pass, operation, weight_parts(pass, operation), index);
-  if (part.segment == 0) bias_gradient(part.planes, part.last - part.first, layer.bias_gradient.data() + part.first);
+  const Part part = part_of(pass, operation, weight_parts(pass, operation), index, block);
+  float* bias = part.segment == 0 ? layer.bias_gradient.data() + part.first : nullptr;
   if (layer.compact) {
     sparse_weight_gradient(
         part.planes, part.last - part.first, layer.forward.starts.data() + part.segment * spec.out + part.first,
-        layer.forward.offsets.data(), aligned_scratch(scratch, kSparseScratch), layer.gradient.data());
+        layer.forward.offsets.data(), aligned_scratch(scratch, kSparseScratch), layer.gradient.data(), bias);
     return;
   }
+  if (bias != nullptr) bias_gradient(part.planes, part.last - part.first, bias);
   const auto [begin, end] = dense_part(pass, operation, part, scratch, layer.gradient.data());
   mask_gradient(spec, layer, part.first, part.last, begin, end);
 }
@@ -171,8 +186,16 @@ void weight_gradient(std::span<const Pass> passes, const Operation& operation, T
     return parts.chunks * parts.segments;
   };
   for_each_part(passes, pool, count, [&](const Pass& pass, std::size_t part, int worker) {
-    run_part(pass, operation, part, scratch[static_cast<std::size_t>(worker)]);
+    run_part(pass, operation, part, std::nullopt, scratch[static_cast<std::size_t>(worker)]);
   });
+}
+
+void weight_gradient_of_block(const Pass& pass, const Operation& operation, std::size_t block,
+                              std::vector<float>& scratch) {
+  const Parts parts = weight_parts(pass, operation);
+  for (std::size_t part = 0; part < parts.chunks * parts.segments; ++part) {
+    run_part(pass, operation, part, block, scratch);
+  }
 }
 
 std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool) {
@@ -185,7 +208,7 @@ std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPoo
     gradient.resize(spec.layers[operation.layer].weights());
     const Parts parts = dense_parts(spec.layers[operation.layer], *pass.workspace);
     pool.for_each(parts.chunks * parts.segments, [&](std::size_t part, int worker) {
-      dense_part(pass, operation, part_of(pass, operation, parts, part), scratch[static_cast<std::size_t>(worker)],
+      dense_part(pass, operation, part_of(pass, operation, parts, part, std::nullopt), scratch[static_cast<std::size_t>(worker)],
                  gradient.data());
     });
   }

@@ -35,7 +35,8 @@ constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
 template <typename Element, Distance kStep, std::size_t kPixels>
 HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradient_step,
                             const Element* HWY_RESTRICT input, Distance any_step,
-                            const std::int32_t* HWY_RESTRICT offsets, std::size_t count, float* HWY_RESTRICT scratch) {
+                            const std::int32_t* HWY_RESTRICT offsets, std::size_t count, float* HWY_RESTRICT scratch,
+                            float* HWY_RESTRICT bias) {
   const Tag d;
   const Distance input_step = kStep != 0 ? kStep : any_step;
   Vector tile[kPixels][kSums];
@@ -45,6 +46,12 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
     for (std::size_t s = 0; s < kSums; ++s) {
       tile[p][s] = hn::Load(d, gradient + static_cast<Distance>(p) * gradient_step + s * kVectorWidth);
     }
+  }
+  for (std::size_t v = 0; bias != nullptr && v < kSums; ++v) {
+    Vector sum = hn::Load(d, bias + v * kVectorWidth);
+    EAUDEQN_UNROLL
+    for (std::size_t p = 0; p < kPixels; ++p) sum = hn::Add(sum, tile[p][v]);
+    hn::Store(sum, d, bias + v * kVectorWidth);
   }
   for (std::size_t i = 0; i < count; ++i) {
     const Element* HWY_RESTRICT source = whole_address(input + offsets[i] * Distance{kLanes});
@@ -64,11 +71,18 @@ HWY_INLINE void sparse_tile(const float* HWY_RESTRICT gradient, Distance gradien
   }
 }
 
+// The folds of `count` weights, added to `gradient` or put there.
 template <typename Element>
-void reduce_scratch(const float* scratch, std::size_t count, float* gradient) {
-  fold_all(scratch, count, gradient);
-  if constexpr (sizeof(Element) == 1) {
-    for (std::size_t i = 0; i < count; ++i) gradient[i] *= kByteScale;
+void reduce_scratch(const float* scratch, std::size_t count, bool accumulate, float* gradient) {
+  constexpr std::size_t kFolds = 64;
+  HWY_ALIGN float folds[kFolds];
+  for (std::size_t first = 0; first < count; first += kFolds) {
+    const std::size_t some = HWY_MIN(count - first, kFolds);
+    fold_all(scratch + first * kLanes, some, folds);
+    for (std::size_t i = 0; i < some; ++i) {
+      const float fold = sizeof(Element) == 1 ? folds[i] * kByteScale : folds[i];
+      gradient[first + i] = accumulate ? gradient[first + i] + fold : fold;
+    }
   }
 }
 
@@ -137,8 +151,29 @@ void few_pixels(const GradientPlanes& planes, const float* gradient_row, const s
 #endif
 }
 
+void bias_gradient_target(const GradientPlanes& planes, std::size_t channels, float* gradient) {
+  const Tag d;
+  for (std::size_t c = 0; c < channels; ++c) {
+    for (std::size_t b = 0; b < planes.blocks; ++b) {
+      Vector sums[kSums];
+      for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Zero(d);
+      for (std::size_t y = 0; y < planes.height; ++y) {
+        const float* pixel = planes.output_gradient + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch +
+                             static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
+                             static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
+        for (std::size_t x = 0; x < planes.width; ++x, pixel += planes.gradient_step) {
+          for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Add(sums[s], hn::Load(d, pixel + s * kVectorWidth));
+        }
+      }
+      HWY_ALIGN float buffer[kLanes];
+      for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
+      reduce_scratch<float>(buffer, 1, planes.accumulate || b > 0, gradient + c);
+    }
+  }
+}
+
 HWY_INLINE bool is_short_row(const GradientPlanes& planes) {
-  return planes.bytes == nullptr && planes.height == 1 && planes.width <= 2 && planes.blocks == 1;
+  return planes.bytes == nullptr && planes.height == 1 && planes.width <= 2 && planes.blocks == 1 && !planes.accumulate;
 }
 void short_row(const GradientPlanes& planes, std::size_t channel, const std::int32_t* offsets, std::size_t count,
                float* gradient) {
@@ -150,10 +185,12 @@ void short_row(const GradientPlanes& planes, std::size_t channel, const std::int
   }
 }
 
-// Entries of one channel; `sums` are its places in the scratch.
+// Entries of one channel; `sums` are its places in the scratch, `bias` those of the channel's bias if this piece is its
+// first and it is wanted.
 struct Piece {
   std::size_t channel, begin, count;
   float* sums;
+  float* bias;
 };
 
 // kPixels pixels of a row from pixel x on, all pieces: the inputs under the tile stay in the first-level cache.
@@ -166,7 +203,7 @@ void sum_tile(const GradientPlanes& planes, const Piece* pieces, std::size_t cou
     const Piece& piece = pieces[i];
     sparse_tile<Element, kStep, kPixels>(
         gradient + static_cast<Distance>(piece.channel) * planes.gradient_channel_pitch, planes.gradient_step, input,
-        planes.input_step, offsets + piece.begin, piece.count, piece.sums);
+        planes.input_step, offsets + piece.begin, piece.count, piece.sums, piece.bias);
   }
 }
 
@@ -196,11 +233,12 @@ void sum_row(const GradientPlanes& planes, const Piece* pieces, std::size_t coun
 // The sums of all pieces fit the scratch.
 template <typename Element>
 void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
-                float* gradient) {
-  for (std::size_t p = 0; p < count; ++p) {
-    for (std::size_t i = 0; i < pieces[p].count * kLanes; ++i) pieces[p].sums[i] = 0;
-  }
+                float* gradient, float* bias) {
   for (std::size_t b = 0; b < planes.blocks; ++b) {
+    for (std::size_t p = 0; p < count; ++p) {
+      for (std::size_t i = 0; i < pieces[p].count * kLanes; ++i) pieces[p].sums[i] = 0;
+      for (std::size_t i = 0; pieces[p].bias != nullptr && i < kLanes; ++i) pieces[p].bias[i] = 0;
+    }
     for (std::size_t y = 0; y < planes.height; ++y) {
       const Element* input = input_of<Element>(planes) + static_cast<Distance>(b) * planes.input_block_pitch +
                              static_cast<Distance>(y) * planes.input_row_pitch;
@@ -220,46 +258,58 @@ void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t c
           sum_row<Element, 0>(planes, pieces, count, offsets, row, input);
       }
     }
-  }
-  for (std::size_t p = 0; p < count; ++p) {
-    reduce_scratch<Element>(pieces[p].sums, pieces[p].count, gradient + pieces[p].begin);
+    const bool accumulate = planes.accumulate || b > 0;
+    for (std::size_t p = 0; p < count; ++p) {
+      reduce_scratch<Element>(pieces[p].sums, pieces[p].count, accumulate, gradient + pieces[p].begin);
+      if (pieces[p].bias != nullptr) reduce_scratch<float>(pieces[p].bias, 1, accumulate, bias + pieces[p].channel);
+    }
   }
 }
 
 template <typename Element>
 void sparse_weight_gradient_of(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
-                               const std::int32_t* offsets, float* scratch, float* gradient) {
+                               const std::int32_t* offsets, float* scratch, float* gradient, float* bias) {
   constexpr std::size_t kPieces = 64;
+  HWY_ALIGN float bias_sums[kPieces * kLanes];
   Piece pieces[kPieces];
   std::size_t used = 0;
   std::size_t summed = 0;
   for (std::size_t c = 0; c < channels; ++c) {
     const std::size_t end = starts[c + 1];
     std::size_t begin = starts[c];
-    if (is_short_row(planes)) {
-      short_row(planes, c, offsets + begin, end - begin, gradient + begin);
-      continue;
-    }
-    while (begin < end) {
+    bool wants_bias = bias != nullptr;
+    while (begin < end || wants_bias) {
       const std::size_t count = HWY_MIN(end - begin, kSparseScratch / kLanes - summed);
-      pieces[used++] = {c, begin, count, scratch + summed * kLanes};
+      pieces[used] = {c, begin, count, scratch + summed * kLanes, wants_bias ? bias_sums + used * kLanes : nullptr};
+      ++used;
+      wants_bias = false;
       begin += count;
       summed += count;
       if (used < kPieces && summed < kSparseScratch / kLanes) continue;
-      sum_pieces<Element>(planes, pieces, used, offsets, gradient);
+      sum_pieces<Element>(planes, pieces, used, offsets, gradient, bias);
       used = 0;
       summed = 0;
     }
   }
-  sum_pieces<Element>(planes, pieces, used, offsets, gradient);
+  sum_pieces<Element>(planes, pieces, used, offsets, gradient, bias);
+}
+
+void short_rows(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
+                const std::int32_t* offsets, float* gradient, float* bias) {
+  for (std::size_t c = 0; c < channels; ++c) {
+    short_row(planes, c, offsets + starts[c], starts[c + 1] - starts[c], gradient + starts[c]);
+  }
+  if (bias != nullptr) bias_gradient_target(planes, channels, bias);
 }
 
 void sparse_weight_gradient_target(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
-                                   const std::int32_t* offsets, float* scratch, float* gradient) {
+                                   const std::int32_t* offsets, float* scratch, float* gradient, float* bias) {
   if (planes.bytes != nullptr) {
-    sparse_weight_gradient_of<std::uint8_t>(planes, channels, starts, offsets, scratch, gradient);
+    sparse_weight_gradient_of<std::uint8_t>(planes, channels, starts, offsets, scratch, gradient, bias);
+  } else if (is_short_row(planes)) {
+    short_rows(planes, channels, starts, offsets, gradient, bias);
   } else {
-    sparse_weight_gradient_of<float>(planes, channels, starts, offsets, scratch, gradient);
+    sparse_weight_gradient_of<float>(planes, channels, starts, offsets, scratch, gradient, bias);
   }
 }
 
@@ -352,7 +402,7 @@ void dense_weight_gradient_of(const GradientPlanes& planes, std::size_t channels
       PixelRows<Element> part{nullptr,
                               input_of<Element>(planes) + static_cast<std::ptrdiff_t>(b) * planes.input_block_pitch +
                                   static_cast<std::ptrdiff_t>(y) * planes.input_row_pitch,
-                              HWY_MIN(cached, planes.height - y), b == 0 && y == 0};
+                              HWY_MIN(cached, planes.height - y), y == 0};
       std::size_t c = 0;
       for (; c + kChannels <= channels; c += kChannels) {
         part.gradient = gradient_rows + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch;
@@ -363,9 +413,7 @@ void dense_weight_gradient_of(const GradientPlanes& planes, std::size_t channels
         dense_channels<Element, 1>(planes, part, offsets, weights, scratch + c * weights * 16);
       }
     }
-  }
-  for (std::size_t c = 0; c < channels; ++c) {
-    reduce_scratch<Element>(scratch + c * weights * 16, weights, gradient + c * weights);
+    reduce_scratch<Element>(scratch, channels * weights, planes.accumulate || b > 0, gradient);
   }
 }
 
@@ -375,27 +423,6 @@ void dense_weight_gradient_target(const GradientPlanes& planes, std::size_t chan
     dense_weight_gradient_of<std::uint8_t>(planes, channels, offsets, weights, scratch, gradient);
   } else {
     dense_weight_gradient_of<float>(planes, channels, offsets, weights, scratch, gradient);
-  }
-}
-
-void bias_gradient_target(const GradientPlanes& planes, std::size_t channels, float* gradient) {
-  const Tag d;
-  for (std::size_t c = 0; c < channels; ++c) {
-    Vector sums[kSums];
-    for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Zero(d);
-    for (std::size_t b = 0; b < planes.blocks; ++b) {
-      for (std::size_t y = 0; y < planes.height; ++y) {
-        const float* pixel = planes.output_gradient + static_cast<std::ptrdiff_t>(c) * planes.gradient_channel_pitch +
-                             static_cast<std::ptrdiff_t>(b) * planes.gradient_block_pitch +
-                             static_cast<std::ptrdiff_t>(y) * planes.gradient_row_pitch;
-        for (std::size_t x = 0; x < planes.width; ++x, pixel += planes.gradient_step) {
-          for (std::size_t s = 0; s < kSums; ++s) sums[s] = hn::Add(sums[s], hn::Load(d, pixel + s * kVectorWidth));
-        }
-      }
-    }
-    HWY_ALIGN float buffer[16];
-    for (std::size_t s = 0; s < kSums; ++s) hn::Store(sums[s], d, buffer + s * kVectorWidth);
-    gradient[c] = fold_one(buffer);
   }
 }
 
@@ -410,9 +437,9 @@ HWY_EXPORT(dense_weight_gradient_target);
 HWY_EXPORT(bias_gradient_target);
 
 void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
-                            const std::int32_t* offsets, float* scratch, float* gradient) {
+                            const std::int32_t* offsets, float* scratch, float* gradient, float* bias) {
   HWY_DYNAMIC_DISPATCH(sparse_weight_gradient_target)
-  (planes, channels, starts, offsets, scratch, gradient);
+  (planes, channels, starts, offsets, scratch, gradient, bias);
 }
 
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,

@@ -1,8 +1,9 @@
 // The weight gradient, only where a weight is active: d loss / d w = sum over blocks, pixels and lanes of
 // output gradient x input at the weight's offset. The output-gradient tile stays in registers; one dot product per
-// weight. The sum's order is fixed and the same for every instruction set and form: 16 running sums (one per lane) over
-// blocks, rows and columns in order, then halved 16 -> 8 -> 4 -> 2 -> 1 by adding upper to lower. Offsets and pixels
-// are those of rows.h. Thread safety: pure apart from gradient and scratch.
+// weight. The sum's order is fixed and the same for every instruction set and form: for each block 16 running sums (one
+// per lane) over rows and columns in order, folded as in lane_sums.h; then the blocks in order. So blocks may be summed
+// in one call or one after the other. Offsets and pixels are those of rows.h. Thread safety: pure apart from gradients
+// and scratch.
 #pragma once
 
 #include <cstddef>
@@ -20,15 +21,16 @@ struct GradientPlanes {
   std::ptrdiff_t input_row_pitch = 0, input_step = 0,
                  input_block_pitch = 0;  // row pitch: of output rows (stride included)
   std::size_t height = 0, width = 0, blocks = 0;
+  bool accumulate = false;  // these blocks are added to the gradients of those before them
 };
 
 constexpr std::size_t kSparseScratch = 192 * 16;  // floats: sums that stay in the first-level cache beside the inputs
 
 // Sparse form: output channels 0..channels-1; channel c's weights are the entries starts[c] .. starts[c + 1] of
-// `offsets`, their gradients go to gradient[entry]. scratch: kSparseScratch floats,
-// contents destroyed, aligned to 64 bytes.
+// `offsets`, their gradients go to gradient[entry]. bias: also the bias gradient of each channel, unless nullptr.
+// scratch: kSparseScratch floats, contents destroyed, aligned to 64 bytes.
 void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
-                            const std::int32_t* offsets, float* scratch, float* gradient);
+                            const std::int32_t* offsets, float* scratch, float* gradient, float* bias);
 
 // Dense form: all `weights` of each channel; weight i of channel c goes to gradient[c * weights + i]. scratch: 16
 // floats per weight of all channels, as above. Dense layers have outer_product.h.
