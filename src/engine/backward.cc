@@ -112,7 +112,7 @@ void run_backward(std::span<const Pass> passes, std::span<const AdamStep> steps,
     if (operation.kind == OperationKind::dense) {
       weight_gradient(passes, operation, pool);
       if (operation.input != 0) input_gradient(passes, index, 0, pool);
-      column_gradients(passes, index, {true, steps}, operation.input != 0 ? 0 : spec.layers[operation.layer].in, pool);
+      joint_gradients(passes, index, {true, steps}, operation.input != 0 ? 0 : spec.layers[operation.layer].in, pool);
     } else if (pool.threads() == 1) {
       const std::size_t last = index;
       while (index > 0 && spec.operations[index - 1].kind != OperationKind::dense) --index;
@@ -130,8 +130,8 @@ std::vector<AdamStep> next_steps(std::span<const Pass> passes, double learning_r
   return steps;
 }
 
-// Biases, and the weights of layers that column_gradients has not stepped already (`stepped_columns`).
-void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, bool stepped_columns,
+// Biases, and the weights of layers that joint_gradients has not stepped already (if `stepped_jointly`).
+void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, bool stepped_jointly,
                  ThreadPool& pool) {
   struct Piece {
     const AdamStep* step;
@@ -141,8 +141,11 @@ void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, 
   };
   std::vector<Piece> pieces;
   for (std::size_t i = 0; i < passes.size(); ++i) {
-    for (Layer& layer : passes[i].network->layers()) {
-      const std::size_t weights = stepped_columns && layer.by_input() ? 0 : layer.weights.size();
+    const NetworkSpec& spec = passes[i].network->spec();
+    for (std::size_t l = 0; l < spec.layers.size(); ++l) {
+      Layer& layer = passes[i].network->layers()[l];
+      const bool joint = !spec.layers[l].convolution && (layer.by_input() || !layer.compact);
+      const std::size_t weights = stepped_jointly && joint ? 0 : layer.weights.size();
       for (std::size_t at = 0; at < weights; at += kAdamChunk) {
         pieces.push_back({&steps[i], std::min(kAdamChunk, weights - at), layer.gradient.data() + at,
                           layer.weights.data() + at, layer.first_moment.data() + at, layer.second_moment.data() + at});
@@ -168,7 +171,7 @@ void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, Thr
   for (std::size_t index = spec.operations.size(); index-- > 0;) {
     const std::size_t first_feature = spec.operations[index].input == 0 ? first_unit : 0;
     input_gradient(passes, index, first_feature, pool);
-    column_gradients(passes, index, {false, {}}, first_feature, pool);
+    joint_gradients(passes, index, {false, {}}, first_feature, pool);
   }
 }
 

@@ -1,6 +1,6 @@
-// The two gradients of one layer, each in its own file (input_gradient.cc, weight_gradients.cc), and both at once of a
-// layer stored by input (column_gradients.cc), which the former two leave out; backward.cc calls them in order. Inside
-// the engine only.
+// The two gradients of one layer, each in its own file (input_gradient.cc, weight_gradients.cc), and both at once of
+// dense layers but for compact ones stored by output (joint_gradients.cc), which the former two leave out; backward.cc
+// calls them in order. Inside the engine only.
 #pragma once
 
 #include <span>
@@ -29,14 +29,23 @@ struct WeightUpdate {
   std::span<const AdamStep> steps;
 };
 
-// Both, for the networks that store this dense layer by input: of weights and bias as `update` says, and d loss / d
-// input from `first_feature` on unless that is past the last one. An Adam step leaves the bias out.
-void column_gradients(std::span<const Pass> passes, std::size_t index, const WeightUpdate& update,
-                      std::size_t first_feature, ThreadPool& pool);
-
-// Whether column_gradients is for this network.
+// Whether joint_gradients is for this network.
 inline bool is_by_input(const Pass& pass, const Operation& operation) {
   return pass.network->layers()[operation.layer].by_input();
 }
+inline bool has_joint_gradients(const Pass& pass, const Operation& operation) {
+  return operation.kind == OperationKind::dense &&
+         (is_by_input(pass, operation) || !pass.network->layers()[operation.layer].compact);
+}
+
+// Both, of a dense layer of those networks: of weights and bias as `update` says, and d loss / d input from
+// `first_feature` on unless that is past the last one. An Adam step leaves the bias out, and `gradient` undefined where
+// the layer is in dense form.
+void joint_gradients(std::span<const Pass> passes, std::size_t index, const WeightUpdate& update,
+                     std::size_t first_feature, ThreadPool& pool);
+
+// The output gradients of a dense layer as kernels/panels.h wants them, and their pitch.
+AlignedBuffer transposed_output_gradients(const Pass& pass, const Operation& operation, std::size_t pitch);
+inline std::size_t panel_pitch(const LayerSpec& spec) { return (spec.out + 31) / 32 * 32; }
 
 }  // namespace eaudeqn

@@ -91,8 +91,9 @@ TEST_P(Networks, GradientsEqualFiniteDifferencesOfTheReference) {
     double largest = 0;
     for (const float g : layer.gradient.span()) largest = std::max(largest, std::abs(static_cast<double>(g)));
     for (int trial = 0; trial < 4; ++trial) {
-      const std::size_t stored = stream.below(layer.compact ? layer.active : layer.mask.size());
-      const std::size_t weight = layer.compact ? layer.positions[stored] : stored;
+      const std::size_t drawn = stream.below(layer.compact ? layer.active : layer.mask.size());
+      const std::size_t weight = layer.compact ? layer.positions[drawn] : drawn;
+      const std::size_t stored = layer.compact ? drawn : network.place(l, drawn);
       if (!layer.mask[weight]) continue;
       const double difference = (reference_loss(network, inputs, batch, coefficients, l, weight, h) -
                                  reference_loss(network, inputs, batch, coefficients, l, weight, -h)) /

@@ -4,6 +4,7 @@
 #include "engine/compact_rows.h"
 #include "engine/kernels/columns.h"
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/panels.h"
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
 #include "engine/passes.h"
@@ -12,7 +13,7 @@ namespace eaudeqn {
 namespace {
 
 // Outputs of a dense layer per task: many, because each task brings all inputs into the cache once more.
-constexpr std::size_t kDenseChunk = 48;  // a multiple of every kernel's rows
+constexpr std::size_t kPanelChunk = 4;  // panels
 constexpr std::size_t kCompactChunk = 256;
 
 // One output row of a convolution, all output channels.
@@ -58,12 +59,10 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
   }
 }
 
-// Outputs [first, last) of a dense layer; the blocks of the batch are the pixels of its rows.
-void dense_chunk(const Network& network, Workspace& workspace, const Operation& operation, std::size_t first,
-                 std::size_t last) {
-  const NetworkPlan& plan = network.plan();
+// Outputs [first, last) of a compact dense layer stored by output; the blocks of the batch are the pixels of its rows.
+void compact_chunk(const Network& network, Workspace& workspace, const Operation& operation, std::size_t first,
+                   std::size_t last) {
   const Layer& layer = network.layers()[operation.layer];
-  const LayerSpec& spec = plan.spec.layers[operation.layer];
   const TensorLayout in = workspace.activation_layout(operation.input);
   const TensorLayout out = workspace.activation_layout(operation.output);
   PixelRow row;
@@ -77,14 +76,21 @@ void dense_chunk(const Network& network, Workspace& workspace, const Operation& 
   rows.output_pitch = static_cast<std::ptrdiff_t>(kLanes);
   rows.biases = layer.bias.data() + first;
   rows.relu = operation.relu;
-  if (layer.compact) {
-    compact_rows(layer.forward, layer.weights.data(), first, row, rows);
-  } else {
-    dense_rows_in_segments(
-        {layer.weights.data() + first * spec.row_size(), static_cast<std::ptrdiff_t>(spec.row_size()), 1,
-         plan.layers[operation.layer].offsets.data(), spec.row_size()},
-        row, rows);
-  }
+  compact_rows(layer.forward, layer.weights.data(), first, row, rows);
+}
+
+// Panels [first, last) of a dense layer in dense form.
+void panel_chunk(const Network& network, Workspace& workspace, const Operation& operation, std::size_t first,
+                 std::size_t last) {
+  const Layer& layer = network.layers()[operation.layer];
+  const TensorLayout in = workspace.activation_layout(operation.input);
+  const TensorLayout out = workspace.activation_layout(operation.output);
+  forward_panels(panels_of(network.spec().layers[operation.layer], layer), first, last,
+                 network.plan().layers[operation.layer].offsets.data(),
+                 {workspace.activation(operation.input), static_cast<std::ptrdiff_t>(in.block_pitch())},
+                 layer.bias.data(), operation.relu,
+                 {workspace.activation_for_writing(operation.output), static_cast<std::ptrdiff_t>(out.block_pitch())},
+                 workspace.blocks());
 }
 
 // One segment of outputs of a dense layer stored by input.
@@ -111,20 +117,40 @@ void column_segment(const Network& network, Workspace& workspace, const Operatio
   }
 }
 
-std::size_t chunk_of(const Pass& pass, const Operation& operation) {
-  return pass.network->layers()[operation.layer].compact ? kCompactChunk : kDenseChunk;
+// How a dense layer is cut: into segments, panels or outputs, `chunk` of them to a part.
+struct DenseParts {
+  std::size_t count, chunk;
+  std::size_t parts() const { return (count + chunk - 1) / chunk; }
+};
+DenseParts dense_parts(const Pass& pass, const Operation& operation) {
+  const Layer& layer = pass.network->layers()[operation.layer];
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  if (layer.by_input()) return {layer.columns.segments, 1};
+  if (layer.compact) return {spec.out, kCompactChunk};
+  return {panels_of(spec, layer).panels(), kPanelChunk};
 }
 
-// Convolutions: rows of a block. Dense layers: chunks of outputs. The rest: whole blocks.
-std::size_t parts_of(const Pass& pass, const Operation& operation) {
-  const NetworkSpec& spec = pass.network->spec();
-  const std::size_t blocks = pass.workspace->blocks();
-  if (operation.kind == OperationKind::convolution) return blocks * spec.tensors[operation.output].height;
-  if (operation.kind != OperationKind::dense) return blocks;
+void dense_part(const Pass& pass, const Operation& operation, std::size_t part) {
+  const DenseParts parts = dense_parts(pass, operation);
+  const std::size_t first = part * parts.chunk;
+  const std::size_t last = std::min(first + parts.chunk, parts.count);
   const Layer& layer = pass.network->layers()[operation.layer];
-  if (layer.by_input()) return layer.columns.segments;
-  const std::size_t chunk = chunk_of(pass, operation);
-  return (spec.layers[operation.layer].out + chunk - 1) / chunk;
+  if (layer.by_input()) {
+    column_segment(*pass.network, *pass.workspace, operation, first);
+  } else if (layer.compact) {
+    compact_chunk(*pass.network, *pass.workspace, operation, first, last);
+  } else {
+    panel_chunk(*pass.network, *pass.workspace, operation, first, last);
+  }
+}
+
+// Convolutions: rows of a block. Dense layers: see above. The rest: whole blocks.
+std::size_t parts_of(const Pass& pass, const Operation& operation) {
+  const std::size_t blocks = pass.workspace->blocks();
+  if (operation.kind == OperationKind::convolution) {
+    return blocks * pass.network->spec().tensors[operation.output].height;
+  }
+  return operation.kind == OperationKind::dense ? dense_parts(pass, operation).parts() : blocks;
 }
 
 void run_part(const Pass& pass, const Operation& operation, std::size_t part) {
@@ -135,16 +161,7 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t part) {
     convolution_row(network, workspace, operation, part / height, part % height);
     return;
   }
-  if (operation.kind == OperationKind::dense && network.layers()[operation.layer].by_input()) {
-    column_segment(network, workspace, operation, part);
-    return;
-  }
-  if (operation.kind == OperationKind::dense) {
-    const std::size_t first = part * chunk_of(pass, operation);
-    dense_chunk(network, workspace, operation, first,
-                std::min(first + chunk_of(pass, operation), network.spec().layers[operation.layer].out));
-    return;
-  }
+  if (operation.kind == OperationKind::dense) return dense_part(pass, operation, part);
   const TensorLayout in = workspace.activation_layout(operation.input);
   const TensorLayout out = workspace.activation_layout(operation.output);
   const float* input = workspace.activation(operation.input) + part * in.block_pitch();

@@ -1,7 +1,6 @@
 // The input gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are those of kernels/rows.h
 // with the weights transposed (Layer::backward, backward_weights).
 #include <algorithm>
-#include <numeric>
 
 #include "engine/backward_parts.h"
 #include "engine/compact_rows.h"
@@ -72,19 +71,6 @@ void convolution_row(const Pass& pass, const Operation& operation, bool is_first
 // Features of a dense layer that lie evenly spaced in its input tensor: an image row, or a run of units.
 std::size_t even_run(const TensorLayout& in) { return in.height * in.width > 1 ? in.width : kUnitFeatures; }
 
-// The weights of features [first, last), dense form, as [output][feature]. In the layer those of one feature lie a
-// whole row apart, often a power of two and so in few sets of the cache.
-void pack(const Layer& layer, const LayerSpec& spec, std::size_t first, std::size_t last, std::vector<float>& packed) {
-  packed.resize((last - first) * spec.out);
-  for (std::size_t o = 0; o < spec.out; ++o) {
-    std::copy_n(layer.weights.data() + o * spec.row_size() + first, last - first, packed.data() + o * (last - first));
-  }
-}
-
-// Outputs of a dense layer in dense form that are summed at once: with the blocks of a batch of 32 beside each other
-// their gradients leave half of the first-level cache to the packed weights.
-constexpr std::size_t kOutputs = 128;
-
 // Where the input gradients of features [first, first + count), evenly spaced, are written and what they meet.
 struct Run {
   PixelRow row;  // the blocks of the batch are the pixels
@@ -114,31 +100,14 @@ Run run_of(const Pass& pass, const Operation& operation, bool is_first, std::siz
   return run;
 }
 
-// Features [first, last) of a dense layer; `offsets` are 0, 1, 2, ...
-void dense_layer_part(const Pass& pass, const Operation& operation, bool is_first, std::size_t first, std::size_t last,
-                      const std::vector<std::int32_t>& offsets, std::vector<float>& packed) {
+// Features [first, last) of a compact dense layer stored by output.
+void dense_layer_part(const Pass& pass, const Operation& operation, bool is_first, std::size_t first,
+                      std::size_t last) {
   const Layer& layer = pass.network->layers()[operation.layer];
-  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   const std::size_t width = even_run(pass.workspace->gradient_layout(operation.input));
-  const auto for_each_run = [&](const auto& work) {
-    for (std::size_t feature = first; feature < last; feature += width) {
-      work(feature, run_of(pass, operation, is_first, feature, std::min(width, last - feature)));
-    }
-  };
-  if (layer.compact) {
-    for_each_run([&](std::size_t feature, const Run& run) {
-      compact_rows(layer.backward, layer.backward_weights.data(), feature, run.row, run.rows);
-    });
-    return;
-  }
-  pack(layer, spec, first, last, packed);
-  for (std::size_t output = 0; output < spec.out; output += kOutputs) {
-    const std::size_t count = std::min(kOutputs, spec.out - output);
-    for_each_run([&](std::size_t feature, const Run& run) {
-      const DenseWeights dense{packed.data() + output * (last - first) + (feature - first), 1,
-                               static_cast<std::ptrdiff_t>(last - first), offsets.data() + output, count};
-      dense_rows(dense, run.row, part_of(run.rows, output == 0, output + count == spec.out));
-    });
+  for (std::size_t feature = first; feature < last; feature += width) {
+    const Run run = run_of(pass, operation, is_first, feature, std::min(width, last - feature));
+    compact_rows(layer.backward, layer.backward_weights.data(), feature, run.row, run.rows);
   }
 }
 
@@ -169,18 +138,14 @@ void input_gradient(std::span<const Pass> passes, std::size_t index, std::size_t
   const std::size_t features = last_feature - first_feature;
   const std::size_t run = even_run(in);
   const std::size_t part_features = std::max<std::size_t>(1, kFeatures / run) * run;
-  std::vector<std::int32_t> offsets(plan.spec.layers[operation.layer].out);  // output gradients lie one after the other
-  std::iota(offsets.begin(), offsets.end(), 0);
-  std::vector<std::vector<float>> packed(static_cast<std::size_t>(pool.threads()));
   for_each_part(
       passes, pool,
       [&](const Pass& pass) {
-        return is_by_input(pass, operation) ? 0 : (features + part_features - 1) / part_features;
+        return has_joint_gradients(pass, operation) ? 0 : (features + part_features - 1) / part_features;
       },
-      [&](const Pass& pass, std::size_t part, int worker) {
+      [&](const Pass& pass, std::size_t part, int) {
         const std::size_t first = first_feature + part * part_features;
-        dense_layer_part(pass, operation, is_first, first, std::min(first + part_features, last_feature), offsets,
-                         packed[static_cast<std::size_t>(worker)]);
+        dense_layer_part(pass, operation, is_first, first, std::min(first + part_features, last_feature));
       });
 }
 

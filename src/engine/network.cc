@@ -119,24 +119,37 @@ void index_columns(const LayerSpec& spec, Layer& layer) {
   }
 }
 
-// Stored order <-> full order.
-std::vector<float> expand(const Layer& layer, const AlignedBuffer& stored) {
+std::size_t stored_size(const LayerSpec& spec, const Layer& layer) {
+  if (layer.compact) return padded(layer.active);
+  return spec.convolution ? padded(spec.weights()) : panels_of(spec, layer).size();
+}
+
+// Calls work(place, entry) for all entries that are stored: stored order <-> full order.
+template <typename Work>
+void for_each_stored(const LayerSpec& spec, const Layer& layer, const Work& work) {
+  if (layer.compact) {
+    for (std::size_t i = 0; i < layer.active; ++i) work(i, layer.positions[i]);
+  } else if (spec.convolution) {
+    for (std::size_t i = 0; i < spec.weights(); ++i) work(i, i);
+  } else {
+    const PanelWeights panels = panels_of(spec, layer);
+    for (std::size_t o = 0; o < spec.out; ++o) {
+      for (std::size_t i = 0; i < spec.row_size(); ++i) work(panels.place(o, i), o * spec.row_size() + i);
+    }
+  }
+}
+
+std::vector<float> expand(const LayerSpec& spec, const Layer& layer, const AlignedBuffer& stored) {
   std::vector<float> all(layer.mask.size(), 0.0F);
   if (stored.size() == 0) return all;
-  if (!layer.compact) {
-    std::copy_n(stored.data(), all.size(), all.begin());
-  } else {
-    for (std::size_t i = 0; i < layer.active; ++i) all[layer.positions[i]] = stored.data()[i];
-  }
+  for_each_stored(spec, layer, [&](std::size_t place, std::size_t entry) { all[entry] = stored.data()[place]; });
   return all;
 }
 
-void store(const Layer& layer, const std::vector<float>& all, AlignedBuffer& stored) {
-  if (!layer.compact) {
-    for (std::size_t i = 0; i < all.size(); ++i) stored.data()[i] = layer.mask[i] ? all[i] : 0.0F;
-  } else {
-    for (std::size_t i = 0; i < layer.active; ++i) stored.data()[i] = all[layer.positions[i]];
-  }
+void store(const LayerSpec& spec, const Layer& layer, const std::vector<float>& all, AlignedBuffer& stored) {
+  for_each_stored(spec, layer, [&](std::size_t place, std::size_t entry) {
+    stored.data()[place] = layer.mask[entry] != 0 ? all[entry] : 0.0F;
+  });
 }
 
 }  // namespace
@@ -166,7 +179,7 @@ void Network::initialize(RandomStream& stream) {
 LayerWeights Network::layer_weights(std::size_t index) const {
   const Layer& layer = layers_[index];
   const auto bias = layer.bias.span().first(plan_->spec.layers[index].out);
-  return {expand(layer, layer.weights), layer.mask, {bias.begin(), bias.end()}};
+  return {expand(plan_->spec.layers[index], layer, layer.weights), layer.mask, {bias.begin(), bias.end()}};
 }
 
 void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerForm form) {
@@ -198,10 +211,16 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerFor
   } else if (trainable_ && spec.convolution) {
     layer.backward_weights = AlignedBuffer(padded(spec.weights()));
   }
-  const std::size_t stored = padded(layer.compact ? layer.active : layer.mask.size());
+  const std::size_t stored = stored_size(spec, layer);
+  layer.stored_mask.clear();
+  if (!layer.compact && !spec.convolution && layer.active < layer.mask.size()) {
+    layer.stored_mask.resize(stored, 0);
+    for_each_stored(spec, layer,
+                    [&](std::size_t place, std::size_t entry) { layer.stored_mask[place] = layer.mask[entry]; });
+  }
   layer.weights = AlignedBuffer(stored);
   layer.bias = AlignedBuffer(padded(spec.out));
-  store(layer, weights.weights, layer.weights);
+  store(spec, layer, weights.weights, layer.weights);
   std::copy(weights.bias.begin(), weights.bias.end(), layer.bias.data());
   if (trainable_) {
     for (AlignedBuffer* buffer : {&layer.gradient, &layer.first_moment, &layer.second_moment}) {
@@ -230,21 +249,33 @@ void Network::reset_optimizer() {
 
 Network::Moments Network::layer_moments(std::size_t index) const {
   const Layer& layer = layers_[index];
-  const std::size_t out = plan_->spec.layers[index].out;
+  const LayerSpec& spec = plan_->spec.layers[index];
+  const std::size_t out = spec.out;
   const auto first = layer.bias_first_moment.span().first(out);
   const auto second = layer.bias_second_moment.span().first(out);
-  return {expand(layer, layer.first_moment),
-          expand(layer, layer.second_moment),
+  return {expand(spec, layer, layer.first_moment),
+          expand(spec, layer, layer.second_moment),
           {first.begin(), first.end()},
           {second.begin(), second.end()}};
 }
 
 void Network::set_layer_moments(std::size_t index, const Moments& moments) {
   Layer& layer = layers_[index];
-  store(layer, moments.first, layer.first_moment);
-  store(layer, moments.second, layer.second_moment);
+  const LayerSpec& spec = plan_->spec.layers[index];
+  store(spec, layer, moments.first, layer.first_moment);
+  store(spec, layer, moments.second, layer.second_moment);
   std::copy(moments.bias_first.begin(), moments.bias_first.end(), layer.bias_first_moment.data());
   std::copy(moments.bias_second.begin(), moments.bias_second.end(), layer.bias_second_moment.data());
+}
+
+std::size_t Network::place(std::size_t index, std::size_t entry) const {
+  const LayerSpec& spec = plan_->spec.layers[index];
+  const Layer& layer = layers_[index];
+  if (layer.compact) {
+    return static_cast<std::size_t>(std::find(layer.positions.begin(), layer.positions.end(), entry) -
+                                    layer.positions.begin());
+  }
+  return spec.convolution ? entry : panels_of(spec, layer).place(entry / spec.row_size(), entry % spec.row_size());
 }
 
 double Network::sparsity() const {

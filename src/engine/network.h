@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "engine/aligned_buffer.h"
 #include "engine/form_cost.h"
+#include "engine/kernels/panels.h"
 #include "engine/layer_plan.h"
 
 namespace eaudeqn {
@@ -42,14 +43,16 @@ struct ColumnIndex {
   std::vector<std::uint16_t> outputs;
 };
 
-// Compact layers have `columns` or both of `forward` and (if trainable) `backward`.
+// Compact layers have `columns` or both of `forward` and (if trainable) `backward`. In dense form all entries are
+// stored: those of convolutions in full order, those of dense layers in panels (kernels/panels.h).
 struct Layer {
   bool compact = false;
   std::vector<std::uint8_t> mask;  // all entries
   std::size_t active = 0;
-  std::uint64_t masks_version = 0;       // another number after each set_layer of any network in the program, never 0
-  std::vector<std::uint32_t> positions;  // compact: place of each stored weight among all entries, in the
-                                         // order of `columns` or `forward`
+  std::uint64_t masks_version = 0;        // another number after each set_layer of any network in the program, never 0
+  std::vector<std::uint32_t> positions;   // compact: place of each stored weight among all entries, in the
+                                          // order of `columns` or `forward`
+  std::vector<std::uint8_t> stored_mask;  // of panels, in their order, where some entry is inactive
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
   AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
 
@@ -60,6 +63,11 @@ struct Layer {
   std::vector<std::uint32_t> backward_entries;  // compact: which stored weight stands at each backward place
   AlignedBuffer backward_weights;               // compact, or a dense convolution: weights in backward order
 };
+
+// The panels of a dense layer in dense form.
+inline PanelWeights panels_of(const LayerSpec& spec, const Layer& layer) {
+  return {layer.weights.data(), spec.row_size(), spec.out};
+}
 
 // Thread safety: const methods may run beside each other.
 class Network {
@@ -79,6 +87,9 @@ class Network {
 
   void reset_optimizer();  // moments 0, step count 0
   std::int64_t optimizer_steps = 0;
+
+  // Where entry `entry` of a layer is stored; it must be active if the layer is compact. Slow for compact layers.
+  std::size_t place(std::size_t layer, std::size_t entry) const;
 
   // Moments in full order, for checkpoints: first, second, first of bias, second of bias.
   struct Moments {

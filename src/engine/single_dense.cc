@@ -159,13 +159,18 @@ void SingleDense::refer_to(const LayerSpec& spec, const Layer& layer) {
   outputs_ = spec.out;
   inputs_ = spec.in;
   layer_ = &layer;
-  form_ = !layer.compact ? Form::dense_rows : layer.by_input() ? Form::input_columns : Form::rows;
+  form_ = !layer.compact ? Form::panels : layer.by_input() ? Form::input_columns : Form::rows;
 }
 
-void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
+std::size_t SingleDense::list_nonzero(const float* input, SingleDenseScratch& scratch) const {
   const std::size_t found = find_nonzero(input, inputs_, scratch.nonzero.data());
   std::fill_n(scratch.nonzero.begin() + static_cast<std::ptrdiff_t>(found), kColumnsAhead, 0U);
   for (std::size_t k = 0; k < found; ++k) scratch.inputs.data()[k] = input[scratch.nonzero[k]];
+  return found;
+}
+
+void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) const {
+  const std::size_t found = list_nonzero(input, scratch);
   const float* block = values_.data();
   for (std::size_t first = 0; first < outputs_; first += kColumnBlock) {
     const std::size_t width = std::min(kColumnBlock, rounded(outputs_ - first, 8));
@@ -174,10 +179,22 @@ void SingleDense::run_columns(const float* input, SingleDenseScratch& scratch) c
   }
 }
 
+void SingleDense::run_panels(const float* input, SingleDenseScratch& scratch, float* outputs) const {
+  const std::size_t found = list_nonzero(input, scratch);
+  std::copy_n(layer_->bias.data(), outputs_, scratch.sums.data());
+  const float* panel = layer_->weights.data();
+  for (std::size_t first = 0; first < outputs_; first += kPanelOutputs) {
+    multiply_columns(panel, kPanelOutputs, scratch.nonzero.data(), scratch.inputs.data(), found,
+                     scratch.sums.data() + first);
+    panel += kPanelOutputs * inputs_;
+  }
+  std::copy_n(scratch.sums.data(), outputs_, outputs);
+}
+
 void SingleDense::run(const float* input, SingleDenseScratch& scratch, float* outputs) const {
+  if (form_ == Form::panels) return run_panels(input, scratch, outputs);
   if (layer_ != nullptr) {
     std::copy_n(layer_->bias.data(), outputs_, outputs);
-    if (form_ == Form::dense_rows) multiply_dense_rows(layer_->weights.data(), outputs_, inputs_, input, outputs);
     const LayerIndex& index = layer_->forward;
     for (std::size_t segment = 0; form_ == Form::rows && segment < index.segments; ++segment) {
       multiply_rows({index.starts.data() + segment * outputs_, index.offsets.data(), layer_->weights.data(), outputs_},

@@ -2,7 +2,7 @@
 //   columns   dense; inputs that are 0 after ReLU are skipped
 //   groups    sparse; eight outputs side by side, each with its own list of inputs
 //   windows   sparse, for wide vectors: outputs side by side pick from a few inputs held in one register
-// or the network's own arrays in place (rows, input columns, dense rows), which costs nothing when the weights change.
+// or the network's own arrays in place (rows, input columns, panels), which costs nothing when the weights change.
 // Kernels: kernels/matrix_vector.h. Convolutions: single_weights.h.
 #pragma once
 
@@ -23,7 +23,7 @@ struct SingleDenseScratch {
 
 class SingleDense {
  public:
-  enum class Form { columns, groups, windows, rows, input_columns, dense_rows };
+  enum class Form { columns, groups, windows, rows, input_columns, panels };
 
   void copy(const LayerSpec& spec, const LayerWeights& weights);
   // Reads the layer's arrays: valid as long as they are.
@@ -43,7 +43,9 @@ class SingleDense {
   void arrange_groups(const LayerWeights& weights);
   void arrange_windows(const LayerWeights& weights);
   void sort_outputs(std::span<const std::size_t> counts);
+  std::size_t list_nonzero(const float* input, SingleDenseScratch& scratch) const;
   void run_columns(const float* input, SingleDenseScratch& scratch) const;
+  void run_panels(const float* input, SingleDenseScratch& scratch, float* outputs) const;
 
   Form form_ = Form::columns;
   std::size_t outputs_ = 0, inputs_ = 0;

@@ -1,11 +1,10 @@
 // The weight gradient of a layer, cut into parallel parts: see backward_parts.h. The sums are in
-// kernels/weight_gradient.h and, for dense layers in dense form, kernels/outer_product.h.
+// kernels/weight_gradient.h and, for all gradients of a dense layer, kernels/panels.h.
 #include <algorithm>
 #include <optional>
-#include <utility>
 
 #include "engine/backward_parts.h"
-#include "engine/kernels/outer_product.h"
+#include "engine/kernels/panels.h"
 #include "engine/kernels/weight_gradient.h"
 #include "engine/parts.h"
 
@@ -15,7 +14,6 @@ namespace {
 constexpr std::size_t kChannels = 4;             // output channels of a dense convolution's part
 constexpr std::size_t kCompactChannels = 16;     // of a compact convolution's, times one segment
 constexpr std::size_t kDenseLayerChannels = 64;  // outputs of a compact dense layer's part, times one segment
-constexpr std::size_t kOuterInputs = 4096;  // inputs x samples of a dense layer's part: half of the first-level cache
 
 GradientPlanes planes_of(Workspace& workspace, const Operation& operation, const NetworkPlan& plan) {
   const LayerPlan& geometry = plan.layers[operation.layer];
@@ -56,30 +54,22 @@ float* aligned_scratch(std::vector<float>& scratch, std::size_t floats) {
   return scratch.data() + (64 - reinterpret_cast<std::uintptr_t>(scratch.data()) % 64) % 64 / sizeof(float);
 }
 
-std::size_t outer_inputs(const Workspace& workspace) {
-  return std::max<std::size_t>(kOuterInputs / (workspace.blocks() * kLanes) / kLanes, 1) * kLanes;
-}
-
 // How a layer's weights are cut: chunks of output channels x segments of inputs.
 struct Parts {
   std::size_t channels, chunks, segments;
 };
-// In dense form; dense layers have a kernel of their own then.
-Parts dense_parts(const LayerSpec& spec, const Workspace& workspace) {
-  if (spec.convolution) return {kChannels, (spec.out + kChannels - 1) / kChannels, 1};
-  const std::size_t inputs = outer_inputs(workspace);
-  return {spec.out, 1, (spec.row_size() + inputs - 1) / inputs};
-}
+Parts dense_parts(const LayerSpec& spec) { return {kChannels, (spec.out + kChannels - 1) / kChannels, 1}; }
 Parts weight_parts(const Pass& pass, const Operation& operation) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   const Layer& layer = pass.network->layers()[operation.layer];
-  if (!layer.compact) return dense_parts(spec, *pass.workspace);
+  if (!layer.compact) return dense_parts(spec);
   Parts parts{spec.convolution ? kCompactChannels : kDenseLayerChannels, 0, layer.forward.segments};
   parts.chunks = (spec.out + parts.channels - 1) / parts.channels;
   return parts;
 }
 
-// One part of a layer: output channels [first, last), and its planes from channel `first` on, of one block if that is given.
+// One part of a layer: output channels [first, last), and its planes from channel `first` on, of one block if that is
+// given.
 struct Part {
   std::size_t segment, first, last;
   GradientPlanes planes;
@@ -104,59 +94,22 @@ Part part_of(const Pass& pass, const Operation& operation, const Parts& parts, s
   return part;
 }
 
-// In dense form inactive weights have a gradient too, until here.
-void mask_gradient(const LayerSpec& spec, Layer& layer, std::size_t first, std::size_t last, std::size_t begin,
-                   std::size_t end) {
+// In dense form inactive weights have a gradient too, until here. Output channels [first, last).
+void mask_gradient(const LayerSpec& spec, Layer& layer, std::size_t first, std::size_t last) {
   if (layer.active == layer.mask.size()) return;
-  for (std::size_t o = first; o < last; ++o) {
-    float* gradient = layer.gradient.data() + o * spec.row_size();
-    const std::uint8_t* mask = layer.mask.data() + o * spec.row_size();
-    for (std::size_t i = begin; i < end; ++i) gradient[i] = mask[i] != 0 ? gradient[i] : 0.0F;
+  for (std::size_t i = first * spec.row_size(); i < last * spec.row_size(); ++i) {
+    layer.gradient.data()[i] = layer.mask[i] != 0 ? layer.gradient.data()[i] : 0.0F;
   }
 }
 
-// A dense layer in dense form: inputs [begin, end) of all outputs.
-void outer_product_part(const GradientPlanes& planes, const LayerSpec& spec, const LayerPlan& geometry,
-                        std::size_t begin, std::size_t end, std::vector<float>& scratch, float* gradient) {
-  OuterProduct product;
-  product.output_gradient = planes.output_gradient;
-  product.block_pitch = planes.gradient_step;
-  product.outputs = spec.out;
-  product.samples = planes.width * kLanes;
-  product.count = end - begin;
-  product.inputs_pitch = (product.count + kLanes - 1) / kLanes * kLanes;
-  float* inputs = aligned_scratch(scratch, product.samples * product.inputs_pitch);
-  for (std::size_t i = 0; i < product.count; ++i) {
-    for (std::size_t sample = 0; sample < product.samples; ++sample) {
-      inputs[sample * product.inputs_pitch + i] =
-          planes.input[static_cast<std::ptrdiff_t>(sample / kLanes) * planes.input_step +
-                       geometry.offsets[begin + i] * std::ptrdiff_t{kLanes} +
-                       static_cast<std::ptrdiff_t>(sample % kLanes)];
-    }
-  }
-  product.inputs = inputs;
-  product.gradient = gradient + begin;
-  product.gradient_pitch = static_cast<std::ptrdiff_t>(spec.row_size());
-  outer_product(product);
-}
-
-// Dense form: all weights of a part, to their places in `gradient`, the whole layer in full order. Returns the inputs
-// [begin, end) of the part.
-std::pair<std::size_t, std::size_t> dense_part(const Pass& pass, const Operation& operation, const Part& part,
-                                               std::vector<float>& scratch, float* gradient) {
+// A convolution in dense form: all weights of a part, to their places in `gradient`, the whole layer in full order.
+void dense_part(const Pass& pass, const Operation& operation, const Part& part, std::vector<float>& scratch,
+                float* gradient) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
-  const LayerPlan& geometry = pass.network->plan().layers[operation.layer];
-  if (!spec.convolution) {
-    const std::size_t inputs = outer_inputs(*pass.workspace);
-    const std::size_t begin = part.segment * inputs;
-    const std::size_t end = std::min(begin + inputs, spec.row_size());
-    outer_product_part(part.planes, spec, geometry, begin, end, scratch, gradient);
-    return {begin, end};
-  }
-  dense_weight_gradient(part.planes, part.last - part.first, geometry.offsets.data(), spec.row_size(),
+  dense_weight_gradient(part.planes, part.last - part.first,
+                        pass.network->plan().layers[operation.layer].offsets.data(), spec.row_size(),
                         aligned_scratch(scratch, (part.last - part.first) * spec.row_size() * kLanes),
                         gradient + part.first * spec.row_size());
-  return {0, spec.row_size()};
 }
 
 void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::optional<std::size_t> block,
@@ -172,8 +125,8 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t index, s
     return;
   }
   if (bias != nullptr) bias_gradient(part.planes, part.last - part.first, bias);
-  const auto [begin, end] = dense_part(pass, operation, part, scratch, layer.gradient.data());
-  mask_gradient(spec, layer, part.first, part.last, begin, end);
+  dense_part(pass, operation, part, scratch, layer.gradient.data());
+  mask_gradient(spec, layer, part.first, part.last);
 }
 
 }  // namespace
@@ -181,7 +134,7 @@ void run_part(const Pass& pass, const Operation& operation, std::size_t index, s
 void weight_gradient(std::span<const Pass> passes, const Operation& operation, ThreadPool& pool) {
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
   const auto count = [&](const Pass& pass) {
-    if (is_by_input(pass, operation)) return std::size_t{0};
+    if (has_joint_gradients(pass, operation)) return std::size_t{0};
     const Parts parts = weight_parts(pass, operation);
     return parts.chunks * parts.segments;
   };
@@ -198,6 +151,37 @@ void weight_gradient_of_block(const Pass& pass, const Operation& operation, std:
   }
 }
 
+namespace {
+
+// Of a dense layer, in full order.
+void all_dense_layer_gradients(const Pass& pass, const Operation& operation, ThreadPool& pool,
+                               std::vector<float>& gradient) {
+  constexpr std::size_t kInputs = 64;  // of a part
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  const std::size_t pitch = panel_pitch(spec);
+  const AlignedBuffer transposed = transposed_output_gradients(pass, operation, pitch);
+  const TensorLayout in = pass.workspace->activation_layout(operation.input);
+  const ConstUnitPixels inputs{pass.workspace->activation(operation.input),
+                               static_cast<std::ptrdiff_t>(in.block_pitch())};
+  const std::size_t panels = PanelWeights{nullptr, spec.row_size(), spec.out}.panels();
+  const std::size_t chunks = (spec.row_size() + kInputs - 1) / kInputs;
+  pool.for_each(panels * chunks, [&](std::size_t part, int) {
+    const std::size_t panel = part / chunks;
+    const std::size_t first = part % chunks * kInputs;
+    const std::size_t last = std::min(first + kInputs, spec.row_size());
+    alignas(64) float sums[kInputs * kPanelOutputs];
+    weight_gradient_panels(transposed.data(), pitch, pass.workspace->blocks() * kLanes, panel, 1, first, last,
+                           pass.network->plan().layers[operation.layer].offsets.data(), inputs, sums);
+    for (std::size_t o = panel * kPanelOutputs; o < std::min((panel + 1) * kPanelOutputs, spec.out); ++o) {
+      for (std::size_t i = first; i < last; ++i) {
+        gradient[o * spec.row_size() + i] = sums[(i - first) * kPanelOutputs + o % kPanelOutputs];
+      }
+    }
+  });
+}
+
+}  // namespace
+
 std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool) {
   const NetworkSpec& spec = pass.network->spec();
   std::vector<std::vector<float>> gradients(spec.layers.size());
@@ -206,10 +190,14 @@ std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPoo
     if (operation.kind != OperationKind::convolution && operation.kind != OperationKind::dense) continue;
     std::vector<float>& gradient = gradients[operation.layer];
     gradient.resize(spec.layers[operation.layer].weights());
-    const Parts parts = dense_parts(spec.layers[operation.layer], *pass.workspace);
+    if (operation.kind == OperationKind::dense) {
+      all_dense_layer_gradients(pass, operation, pool, gradient);
+      continue;
+    }
+    const Parts parts = dense_parts(spec.layers[operation.layer]);
     pool.for_each(parts.chunks * parts.segments, [&](std::size_t part, int worker) {
-      dense_part(pass, operation, part_of(pass, operation, parts, part, std::nullopt), scratch[static_cast<std::size_t>(worker)],
-                 gradient.data());
+      dense_part(pass, operation, part_of(pass, operation, parts, part, std::nullopt),
+                 scratch[static_cast<std::size_t>(worker)], gradient.data());
     });
   }
   return gradients;

@@ -62,7 +62,7 @@ void PolyakAverage::move(const Network& online, double tau, Network& target) con
     for (std::size_t i = 0; i < to.weights.size(); ++i) weights[i] *= 1.0F - step;
     for (std::size_t i = 0; i < from.active; ++i) {
       const std::uint32_t entry = from.positions[i];
-      weights[to.compact ? places_[l][entry] : entry] += step * from.weights.data()[i];
+      weights[to.compact ? places_[l][entry] : target.place(l, entry)] += step * from.weights.data()[i];
     }
   }
 }

@@ -202,68 +202,6 @@ void multiply_rows_target(const RowMatrix& matrix, const float* HWY_RESTRICT inp
   }
 }
 
-#if HWY_TARGET != HWY_SCALAR
-
-// Four columns of kLanes rows, row 4 beside row 0.
-template <std::size_t kLanes>
-HWY_INLINE auto load_rows(const float* HWY_RESTRICT values, std::size_t pitch) {
-  const auto low = hn::LoadU(Quad(), values);
-  if constexpr (kLanes == 8) {
-    return hn::Combine(hn::CappedTag<float, kLanes>(), hn::LoadU(Quad(), values + 4 * pitch), low);
-  } else {
-    return low;
-  }
-}
-
-// Columns [0, 4) of kWidth rows as four vectors across the rows.
-HWY_INLINE void load_transposed(const float* HWY_RESTRICT values, std::size_t pitch, Vector* columns) {
-  const Tag d;
-  const hn::Repartition<double, Tag> dd;
-  Vector rows[4];
-  EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < 4; ++r) rows[r] = load_rows<kWidth>(values + r * pitch, pitch);
-  const auto a = hn::BitCast(dd, hn::InterleaveLower(d, rows[0], rows[1]));
-  const auto b = hn::BitCast(dd, hn::InterleaveUpper(d, rows[0], rows[1]));
-  const auto c = hn::BitCast(dd, hn::InterleaveLower(d, rows[2], rows[3]));
-  const auto e = hn::BitCast(dd, hn::InterleaveUpper(d, rows[2], rows[3]));
-  columns[0] = hn::BitCast(d, hn::InterleaveLower(dd, a, c));
-  columns[1] = hn::BitCast(d, hn::InterleaveUpper(dd, a, c));
-  columns[2] = hn::BitCast(d, hn::InterleaveLower(dd, b, e));
-  columns[3] = hn::BitCast(d, hn::InterleaveUpper(dd, b, e));
-}
-
-// kBlocks x kWidth rows: two blocks hide each other's waiting.
-template <std::size_t kBlocks>
-HWY_INLINE void dense_row_blocks(const float* HWY_RESTRICT values, std::size_t count, const float* HWY_RESTRICT input,
-                                 float* outputs) {
-  const Tag d;
-  Vector sums[kBlocks];
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) sums[b] = hn::LoadU(d, outputs + b * kWidth);
-  std::size_t i = 0;
-  for (; i + 4 <= count; i += 4) {
-    EAUDEQN_UNROLL
-    for (std::size_t b = 0; b < kBlocks; ++b) {
-      Vector columns[4];
-      load_transposed(values + b * kWidth * count + i, count, columns);
-      EAUDEQN_UNROLL
-      for (std::size_t c = 0; c < 4; ++c) sums[b] = hn::MulAdd(columns[c], hn::Set(d, input[i + c]), sums[b]);
-    }
-  }
-  HWY_ALIGN float column[kWidth];
-  for (; i < count; ++i) {
-    EAUDEQN_UNROLL
-    for (std::size_t b = 0; b < kBlocks; ++b) {
-      for (std::size_t r = 0; r < kWidth; ++r) column[r] = values[(b * kWidth + r) * count + i];
-      sums[b] = hn::MulAdd(hn::Load(d, column), hn::Set(d, input[i]), sums[b]);
-    }
-  }
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) hn::StoreU(sums[b], d, outputs + b * kWidth);
-}
-
-#endif
-
 void multiply_input_columns_target(const ColumnWeights& matrix, std::size_t columns, const float* HWY_RESTRICT input,
                                    float* HWY_RESTRICT outputs) {
   const Single d;
@@ -280,34 +218,6 @@ void multiply_input_columns_target(const ColumnWeights& matrix, std::size_t colu
   }
 }
 
-void multiply_dense_rows_target(const float* values, std::size_t rows, std::size_t count, const float* input,
-                                float* outputs) {
-  std::size_t r = 0;
-#if HWY_TARGET != HWY_SCALAR
-  for (; r + 2 * kWidth <= rows; r += 2 * kWidth) {
-    dense_row_blocks<2>(values + r * count, count, input, outputs + r);
-  }
-#endif
-  const Single d;
-  constexpr std::size_t kRows = 4;
-  for (; r < rows; r += kRows) {  // the last ones in scalars, the last four of them partly twice or more
-    const std::size_t last = rows - 1 - r;
-    std::size_t row[kRows];
-    hn::Vec<Single> sums[kRows];
-    for (std::size_t k = 0; k < kRows; ++k) {
-      row[k] = r + std::min(k, last);
-      sums[k] = hn::Set(d, outputs[row[k]]);
-    }
-    for (std::size_t i = 0; i < count; ++i) {
-      EAUDEQN_UNROLL
-      for (std::size_t k = 0; k < kRows; ++k) {
-        sums[k] = hn::MulAdd(hn::Set(d, values[row[k] * count + i]), hn::Set(d, input[i]), sums[k]);
-      }
-    }
-    for (std::size_t k = 0; k < kRows; ++k) outputs[row[k]] = hn::GetLane(sums[k]);
-  }
-}
-
 }  // namespace eaudeqn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -320,7 +230,6 @@ HWY_EXPORT(multiply_windows_target);
 HWY_EXPORT(multiply_columns_target);
 HWY_EXPORT(multiply_rows_target);
 HWY_EXPORT(multiply_input_columns_target);
-HWY_EXPORT(multiply_dense_rows_target);
 
 void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs) {
   HWY_DYNAMIC_DISPATCH(multiply_groups_target)(matrix, input, outputs);
@@ -343,10 +252,6 @@ void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs) 
 
 void multiply_input_columns(const ColumnWeights& matrix, std::size_t columns, const float* input, float* outputs) {
   HWY_DYNAMIC_DISPATCH(multiply_input_columns_target)(matrix, columns, input, outputs);
-}
-
-void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs) {
-  HWY_DYNAMIC_DISPATCH(multiply_dense_rows_target)(values, rows, count, input, outputs);
 }
 
 }  // namespace eaudeqn

@@ -65,7 +65,4 @@ void multiply_rows(const RowMatrix& matrix, const float* input, float* outputs);
 // weights, to the outputs that read it.
 void multiply_input_columns(const ColumnWeights& matrix, std::size_t columns, const float* input, float* outputs);
 
-// Dense, as the batch kernels store it: outputs[o] += sum over i of values[o * count + i] x input[i].
-void multiply_dense_rows(const float* values, std::size_t rows, std::size_t count, const float* input, float* outputs);
-
 }  // namespace eaudeqn
