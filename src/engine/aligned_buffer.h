@@ -1,11 +1,12 @@
 // A zero-initialised float array aligned for any vector width. Not a container: it does not grow.
 #pragma once
 
-#include <hwy/aligned_allocator.h>
-
 #include <algorithm>
 #include <cstddef>
+#include <memory>
 #include <span>
+
+#include "engine/large_memory.h"
 
 namespace eaudeqn {
 
@@ -13,7 +14,7 @@ class AlignedBuffer {
  public:
   AlignedBuffer() = default;
   explicit AlignedBuffer(std::size_t size)
-      : size_(size), data_(hwy::AllocateAligned<float>(std::max<std::size_t>(size, 1))) {
+      : size_(size), data_(LargeAllocator<float>().allocate(std::max<std::size_t>(size, 1))) {
     clear();
   }
 
@@ -25,8 +26,12 @@ class AlignedBuffer {
   void clear() { std::fill_n(data_.get(), size_, 0.0F); }
 
  private:
+  struct Free {
+    void operator()(float* memory) const { free_large(memory); }
+  };
+
   std::size_t size_ = 0;
-  hwy::AlignedFreeUniquePtr<float[]> data_;
+  std::unique_ptr<float[], Free> data_;
 };
 
 }  // namespace eaudeqn

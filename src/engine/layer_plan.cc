@@ -7,7 +7,7 @@ namespace eaudeqn {
 namespace {
 
 constexpr std::size_t kPixelBytes = kLanes * sizeof(float);
-constexpr std::size_t kTilePixels = 6;  // of a sparse kernel; exact only for AVX2, which is good enough for a footprint
+constexpr std::size_t kTilePixels = 11;
 constexpr std::size_t kTileBlocks = 2;  // blocks of the batch that a dense layer sums at once: batch 32
 
 // floor(a / b) for b > 0 and any a.

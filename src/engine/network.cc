@@ -25,7 +25,7 @@ std::size_t padded(std::size_t count) { return (count + 15) / 16 * 16; }
 // second level. Sizes that did well on processors with 32 KB and 512 KB; the results do not depend on them.
 std::size_t choose_segments(std::size_t channels, const TileFootprint& tile, std::size_t active, std::size_t rows) {
   constexpr std::size_t kFirstLevelBytes = 28 * 1024;
-  constexpr std::size_t kSecondLevelBytes = 192 * 1024;
+  constexpr std::size_t kSecondLevelBytes = 320 * 1024;
   constexpr std::size_t kEnoughProducts = 48;  // weights x pixels of a tile
   const std::size_t bytes = channels * tile.channel_bytes;
   const std::size_t fine = std::min(channels, (bytes + kFirstLevelBytes - 1) / kFirstLevelBytes);

@@ -13,6 +13,7 @@
 #include "engine/aligned_buffer.h"
 #include "engine/form_cost.h"
 #include "engine/kernels/panels.h"
+#include "engine/large_memory.h"
 #include "engine/layer_plan.h"
 
 namespace eaudeqn {
@@ -40,7 +41,7 @@ constexpr std::size_t kColumnOutputs =
 struct ColumnIndex {
   std::size_t segments = 0, columns = 0;
   std::vector<std::size_t> starts;
-  std::vector<std::uint16_t> outputs;
+  std::vector<std::uint16_t, LargeAllocator<std::uint16_t>> outputs;
 };
 
 // Compact layers have `columns` or both of `forward` and (if trainable) `backward`. In dense form all entries are

@@ -35,7 +35,7 @@ class InputTensor {
   TensorLayout layout_;
   std::size_t batch_ = 0;
   AlignedBuffer values_;
-  std::vector<std::uint8_t> bytes_;
+  std::vector<std::uint8_t, LargeAllocator<std::uint8_t>> bytes_;
 };
 
 // Borders are zero from the start and nothing writes them.
