@@ -4,6 +4,7 @@ import re
 
 # A load average above this is a machine that others use; contestants suffer from that in different degrees.
 BUSY = 0.5
+BUSY_NOTICE = "**Other programs were computing too:** these numbers are for orientation only."
 
 
 def cell(result):
@@ -63,7 +64,7 @@ def tables(results):
         "Ratio: the fastest peer's median divided by eaudeqn's.",
     ]
     if results["load_average_before"] > BUSY:
-        lines += ["", "**Other programs were computing too:** these numbers are for orientation only."]
+        lines += ["", BUSY_NOTICE]
     for case in results["cases"]:
         lines += ["", *table(case)]
     return "\n".join(lines)
