@@ -16,7 +16,7 @@ ROOT = HERE.parent
 sys.path.insert(0, str(HERE / "peers"))
 
 from compare import machine  # noqa: E402
-from tables import BUSY, BUSY_NOTICE, document  # noqa: E402
+from tables import BUSY, BUSY_NOTICE, check_document, document  # noqa: E402
 
 BUILD = pathlib.Path(os.environ.get("EAUDEQN_BUILD") or ROOT / "build" / "release")
 PAGE = ROOT / "docs" / "performance.md"
@@ -25,7 +25,7 @@ BUSY_PROCESSORS = 0.15
 
 
 def busy_seconds():
-    """Processor time of everything on this machine since it started, what a host takes away included; None: not told."""
+    """Processor time of everything on this machine since it started, and what a host took away; None: not told."""
     try:
         words = pathlib.Path("/proc/stat").read_text().splitlines()[0].split()
         user, nice, system, _, _, interrupts, soft, stolen = map(int, words[1:9])
@@ -70,12 +70,11 @@ class Occasion:
         return [line + "."] + (["", BUSY_NOTICE] if disturbed else [])
 
 
-def run_json(command, processors=None):
+def run_json(command):
     """The JSON lines that a command prints, as a list; RuntimeError with what it said when it fails."""
-    pin = None if processors is None else lambda: os.sched_setaffinity(0, processors)
     words = [str(word) for word in command]
     try:
-        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL, preexec_fn=pin)
+        done = subprocess.run(words, capture_output=True, text=True, stdin=subprocess.DEVNULL)
     except OSError as error:
         raise RuntimeError(f"{words[0]} cannot be run: {error.strerror}; build it, or set EAUDEQN_BUILD to its folder")
     if done.returncode != 0:
@@ -93,9 +92,12 @@ def add_options(parser, rounds):
     )  # fmt: skip
 
 
-def check_rounds(parser, options):
+def check_options(parser, options, name):
+    """What would only show when all is measured; `name` is that of the markers."""
     if options.rounds < 1:
         parser.error("rounds are at least 1")
+    if options.document:
+        check_document(options.document, name)
 
 
 def numbers(text):
@@ -105,6 +107,11 @@ def numbers(text):
 
 def several(items, word):
     return f"{items} {word}{'' if items == 1 else 's'}"
+
+
+def table_head(*columns):
+    """The first two lines of a table."""
+    return ["| " + " | ".join(columns) + " |", "|" + "---|" * len(columns)]
 
 
 def publish(options, name, lines):

@@ -9,24 +9,27 @@ Build first: scripts/build.sh release --tests roofline_cases (or any build with 
 
 Work is counted from the algorithm, not from counters:
 
-  useful work   2 x active weights x output positions x batch for the outputs of a layer, as much for the gradient of its
-                weights and for that of its input; ADAM_OPERATIONS for each active weight in Adam. What pruned weights
-                would cost does not count.
+  useful work   2 x active weights x output positions x batch for the outputs of a layer, as much for the gradient of
+                its weights and for that of its input; ADAM_OPERATIONS for each active weight in Adam. What pruned
+                weights would cost does not count.
   bytes moved   every array that the pass needs, once: see traffic(). What a cache too small makes it read again does
                 not count, so the rates are lower bounds.
   the roof      the time that the machine needs at least: for the work at its measured FMA peak, or for the bytes at the
                 bandwidth measured at the next smaller working set, a power of two, whichever is longer. Bytes that are
                 both read and written go at the rate of a stream that is changed in place, the rest at that of reading.
 
-One thread, one layer alone, again and again, so its arrays are where the roof supposes them; a whole update moves them in
-and out. The input gradient is the difference of two measured passes, with and without it.
+One thread, one layer alone, again and again, so its arrays are where the roof supposes them; a whole update moves them
+in and out. The input gradient is the difference of two measured passes, with and without it. A share above 100 % says
+that memory gave the pass more than it gave the measured stream, or noise.
 """
 
 import argparse
 import statistics
 import sys
 
-from occasion import BUILD, Occasion, add_options, check_rounds, numbers, publish, run_json, run_script, several
+from occasion import (
+    BUILD, Occasion, add_options, check_options, numbers, publish, run_json, run_script, several, table_head,
+)  # fmt: skip
 from roofline_picture import write_picture
 
 ADAM_OPERATIONS = 14  # m: 3, v: 4, direction: 5, step: 2; divisions and the root count like additions
@@ -147,7 +150,7 @@ def judge(case, peaks):
 def peak_table(peaks):
     threads = sorted(peaks.fma)
     names = [several(count, "thread") for count in threads]
-    lines = ["| measured peak | " + " | ".join(names) + " |", "|---|" + "---|" * len(names)]
+    lines = table_head("measured peak", *names)
     lines.append("| FMA, GFLOP/s | " + " | ".join(f"{peaks.fma[count]:.0f}" for count in threads) + " |")
     for kilobytes in peaks.sizes(threads[-1]):
         for stream, name in (("read", "read"), ("update", "read and written in place")):
@@ -158,8 +161,7 @@ def peak_table(peaks):
 
 def summary_table(cases, verdicts):
     densities = sorted({case["density"] for case in cases}, reverse=True)
-    lines = ["| layer, pass | " + " | ".join(f"density {density:g}" for density in densities) + " |"]
-    lines.append("|---|" + "---|" * len(densities))
+    lines = table_head("layer, pass", *(f"density {density:g}" for density in densities))
     rows = {}
     for case, verdict in zip(cases, verdicts):
         cell = "-" if verdict is None else f"{verdict['gflops']:.3g} ({100 * verdict['share']:.0f} %)"
@@ -170,10 +172,10 @@ def summary_table(cases, verdicts):
 
 
 def detail_table(cases, verdicts):
-    lines = [
-        "| layer | pass | density | form | least us | median us | GFLOP/s | GB/s | FLOP/byte | of the roof | limit |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
-    ]
+    lines = table_head(
+        "layer", "pass", "density", "form", "least us", "median us", "GFLOP/s", "GB/s", "FLOP/byte", "of the roof",
+        "limit",
+    )  # fmt: skip
     for case, v in zip(cases, verdicts):
         form = "compact" if case["compact"] else "dense"
         start = f"| {case['layer']} | {case['pass']} | {case['density']:g} | {form} "
@@ -200,8 +202,8 @@ def page(occasion, about, rounds, peaks, cases, verdicts):
         "",
         *summary_table(cases, verdicts),
         "",
-        "A compact kernel that loads an input for each multiply-add moves 2 bytes from the first-level cache per useful "
-        f"FLOP, which the streams above bound at {nearest / 2:.0f} GFLOP/s; the roof leaves that out.",
+        "A compact kernel that loads an input for each multiply-add moves 2 bytes from the first-level cache per "
+        f"useful FLOP, which the streams above bound at {nearest / 2:.0f} GFLOP/s; the roof leaves that out.",
         "",
         "![Roofline](images/roofline.svg)",
         "",
@@ -218,7 +220,7 @@ def main():
     parser.add_argument("--densities", type=numbers, default=[1, 0.5, 0.1, 0.05, 0.01], help="1,0.5,0.1,0.05,0.01")
     add_options(parser, rounds=5)
     options = parser.parse_args()
-    check_rounds(parser, options)
+    check_options(parser, options, "roofline")
     if not all(0 < density <= 1 for density in options.densities):
         parser.error("densities lie between 0 and 1")
     occasion = Occasion()

@@ -70,11 +70,16 @@ def tables(results):
     return "\n".join(lines)
 
 
+def check_document(file, name):
+    """ValueError if the markers of that name are not there once; else their pattern."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(file.read_text())) != 1:
+        raise ValueError(f"{file.name} does not hold the lines {begin} and {end} once")
+    return pattern
+
+
 def document(file, name, text):
     """Replaces what is between the markers of that name."""
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    old = file.read_text()
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if len(pattern.findall(old)) != 1:
-        raise ValueError(f"{file.name} does not hold the lines {begin} and {end} once")
-    file.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", old))
+    pattern = check_document(file, name)
+    file.write_text(pattern.sub(lambda _: f"<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->", file.read_text()))
