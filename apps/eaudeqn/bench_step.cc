@@ -249,6 +249,7 @@ Json row(double sparsity, const Config& config, const Json& reset, const Json& p
   const auto period = static_cast<double>(config.training.gradient_period);
   const Json update = piece("update", period, watch);
   std::vector<Json> parts;
+  parts.reserve(kUpdateParts.size());
   for (const std::string& name : kUpdateParts) parts.push_back(piece(name, period, watch));
   std::vector<Json> pieces = {rest("emulator", piece("environment", 1, watch), {preprocessing}),
                               preprocessing,
