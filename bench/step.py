@@ -245,10 +245,10 @@ def main():
     parser.add_argument("--sparsities", type=numbers, default=measured, help="ascending: 0,0.25,0.5,0.75,0.9,0.95")
     parser.add_argument("--features", type=int, default=512, help="F (%(default)s)")
     parser.add_argument("--networks", type=int, default=5, help="K (%(default)s)")
-    parser.add_argument("--updates", type=int, default=10, help="timed updates per sparsity and round (%(default)s)")
+    parser.add_argument("--updates", type=int, default=8, help="timed updates per sparsity and round (%(default)s)")
     parser.add_argument("--episode-steps", type=int, default=2000, help="of an evaluation's episode (%(default)s)")
     parser.add_argument("--no-loop", action="store_true", help="without the real loop")
-    add_options(parser, rounds=2)
+    add_options(parser, rounds=3)
     options = parser.parse_args()
     check_options(parser, options, "step")
     if options.sparsities != sorted(set(options.sparsities)):
