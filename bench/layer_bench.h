@@ -1,5 +1,6 @@
 // One layer of one network with random weights, inputs and output gradients, ready to run through the engine's passes
-// on one thread: what kernels_bench.cc and form_costs.cc time and instruction_cases.cc counts. Not for whole networks.
+// on one thread: what kernels_bench.cc, form_costs.cc and roofline_cases.cc time and instruction_cases.cc counts. Not
+// for whole networks.
 #pragma once
 
 #include <cstddef>
@@ -59,6 +60,7 @@ class LayerBench {
   void adam() { adam_step({&pass_, 1}, 1e-3, 1e-8, pool_); }
 
   std::size_t active() const { return network_.layers()[0].active; }
+  bool compact() const { return network_.layers()[0].compact; }
   // Of one forward pass: 2 x active weights x output positions x batch.
   double useful_operations(std::size_t batch) const {
     return 2.0 * static_cast<double>(active() * plan_->spec.positions(0) * batch);

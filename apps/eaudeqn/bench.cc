@@ -43,13 +43,14 @@ std::string machine_text(const nlohmann::ordered_json& machine) {
 void add_bench(CLI::App& app, Run& run) {
   auto* command = app.add_subcommand(
       "bench",
-      "Measure the parts on this machine: update, act, environment, replay. Times vary on a shared machine: compare "
-      "minima, and ratios of one run.");
+      "Measure the parts on this machine: update, act, environment, replay, step. Times vary on a shared machine: "
+      "compare minima, and ratios of one run.");
   command->require_subcommand(1);
   add_bench_update(*command, run);
   add_bench_act(*command, run);
   add_bench_environment(*command, run);
   add_bench_replay(*command, run);
+  add_bench_step(*command, run);
 }
 
 }  // namespace eaudeqn

@@ -20,6 +20,7 @@ void add_bench_update(CLI::App& bench, Run& run);
 void add_bench_act(CLI::App& bench, Run& run);
 void add_bench_environment(CLI::App& bench, Run& run);
 void add_bench_replay(CLI::App& bench, Run& run);
+void add_bench_step(CLI::App& bench, Run& run);
 
 // Wall-clock milliseconds of `repeats` calls, after `warm_up` more that do not count.
 template <typename Work>

@@ -4,6 +4,7 @@ import re
 
 # A load average above this is a machine that others use; contestants suffer from that in different degrees.
 BUSY = 0.5
+BUSY_NOTICE = "**Other programs were computing too:** these numbers are for orientation only."
 
 
 def cell(result):
@@ -63,17 +64,22 @@ def tables(results):
         "Ratio: the fastest peer's median divided by eaudeqn's.",
     ]
     if results["load_average_before"] > BUSY:
-        lines += ["", "**Other programs were computing too:** these numbers are for orientation only."]
+        lines += ["", BUSY_NOTICE]
     for case in results["cases"]:
         lines += ["", *table(case)]
     return "\n".join(lines)
 
 
+def check_document(file, name):
+    """ValueError if the markers of that name are not there once; else their pattern."""
+    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
+    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
+    if len(pattern.findall(file.read_text())) != 1:
+        raise ValueError(f"{file.name} does not hold the lines {begin} and {end} once")
+    return pattern
+
+
 def document(file, name, text):
     """Replaces what is between the markers of that name."""
-    begin, end = f"<!-- {name}:begin -->", f"<!-- {name}:end -->"
-    old = file.read_text()
-    pattern = re.compile(re.escape(begin) + ".*?" + re.escape(end), re.DOTALL)
-    if len(pattern.findall(old)) != 1:
-        raise ValueError(f"{file.name} does not hold the lines {begin} and {end} once")
-    file.write_text(pattern.sub(lambda _: f"{begin}\n{text}\n{end}", old))
+    pattern = check_document(file, name)
+    file.write_text(pattern.sub(lambda _: f"<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->", file.read_text()))
