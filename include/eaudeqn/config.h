@@ -77,6 +77,7 @@ struct SacConfig {
   double actor_learning_rate = 1e-3;  // training.learning_rate is the critics'
   double temperature_learning_rate = 1e-3;
   std::string actor_pruning = "follow";  // follow | polynomial | none
+  bool normalize_observations = false;   // by the mean and deviation of those that training has acted on
 
   bool operator==(const SacConfig&) const = default;
 };

@@ -196,6 +196,15 @@ TEST(ConfigChecks, SacAndPolyPruneSacSayWhatToSet) {
   EXPECT_THAT(message_of("sparsity.method = \"polynomial\""), HasSubstr("set sparsity.method = \"eaude\""));
 }
 
+TEST(ConfigChecks, OnlySacNormalizesObservations) {
+  EXPECT_FALSE(parse(builtin_config("mujoco/another", "eaudesac")).sac.normalize_observations);
+  EXPECT_TRUE(parse(builtin_config("mujoco/another", "riglsac"), {"sac.normalize_observations=true"})
+                  .sac.normalize_observations);
+  EXPECT_THAT(message_of("algorithm = \"eaudedqn\"\nsac.normalize_observations = true"),
+              HasSubstr("sac.normalize_observations is true, but eaudedqn reads observations as they are: set it to "
+                        "false"));
+}
+
 TEST(ConfigChecks, OnlyActorsThatArePrunedFollowASchedule) {
   const std::string rigl =
       "environment = \"mujoco/Hopper-v5\"\nnetwork.kind = \"mlp\"\nalgorithm = \"riglsac\"\npopulation.networks = 1\n"
@@ -240,6 +249,7 @@ Config random_config(RandomStream& stream) {
   if (is_sac(config.algorithm)) training.n_step = 1;
   if (is_offline(config.algorithm)) training.n_step = 1;
   if (config.algorithm == "sac") config.sac.actor_pruning = "none";
+  if (!is_sac(config.algorithm)) config.sac.normalize_observations = false;
   SparsityConfig& sparsity = config.sparsity;
   const std::string prefix = config.algorithm.substr(0, config.algorithm.size() - 3);
   if (prefix != "eaude") {
