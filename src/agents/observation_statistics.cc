@@ -70,9 +70,9 @@ void ObservationStatistics::load(const ArchiveReader& archive, const std::string
   const auto count = archive.value<std::int64_t>(prefix + "count");
   const auto mean = archive.values<double>(prefix + "mean"), squares = archive.values<double>(prefix + "squares");
   const auto finite = [](double value) { return std::isfinite(value); };
-  const bool possible = count >= 0 && std::all_of(mean.begin(), mean.end(), finite) &&
-                        std::all_of(squares.begin(), squares.end(),
-                                    [&](double square) { return finite(square) && square >= 0.0; });
+  const bool possible =
+      count >= 0 && std::all_of(mean.begin(), mean.end(), finite) &&
+      std::all_of(squares.begin(), squares.end(), [&](double square) { return finite(square) && square >= 0.0; });
   if (mean.size() != mean_.size() || squares.size() != squares_.size() || !possible) {
     throw Error::failure(archive.file().string() + ": sections " + prefix + "*: are " +
                          (possible ? "of another environment" : "no statistics of observations"));

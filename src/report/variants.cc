@@ -126,8 +126,8 @@ std::optional<Nearest> nearest_builtin(const RunRecord& run) {
   for (const EmbeddedConfig& builtin : embedded_configs()) {
     if (!builtin.name.starts_with(family) || builtin.has_base()) continue;
     Nearest candidate{builtin.name.substr(family.size()), "", 0};
-    const auto there = parsed_settings(builtin_config(run.environment, candidate.name),
-                                       {"environment=\"" + run.environment + "\""});
+    const auto there =
+        parsed_settings(builtin_config(run.environment, candidate.name), {"environment=\"" + run.environment + "\""});
     if (!there) continue;  // one that needs more than an environment
     for (const std::string& key : differing_keys({&*wanted, &*there})) {
       if (key == "seed") continue;

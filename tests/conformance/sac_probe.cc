@@ -5,8 +5,8 @@
 //   polyprunesac  one twin critic and an actor, pruned by the schedule every four updates
 //
 // Arrays: {initial,final}.{critic.K.T,target.T,actor}.LAYER.{weight,bias}, mask.{initial,final}.*.LAYER, batch.U.*,
-// noise.U.{next,now} (B, A), loss (U, K), selected (U: after the update), temperature (U + 1: before the first and after
-// each), entropy (U); eaudesac: exponent (events, K), NaN for the critic that stays as it is.
+// noise.U.{next,now} (B, A), loss (U, K), selected (U: after the update), temperature (U + 1: before the first and
+// after each), entropy (U); eaudesac: exponent (events, K), NaN for the critic that stays as it is.
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
