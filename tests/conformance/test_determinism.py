@@ -30,7 +30,7 @@ RUNS = {
     "cartpole": CARTPOLE,
     "pong": PONG,
     "hopper": HOPPER,
-    "hopper normalized": changed(HOPPER, sac__normalize_observations="true"),
+    "hopper normalized": changed(HOPPER, sac__normalize_observations="true", population__selection="random"),
 }
 STOPPED = 75
 
