@@ -22,12 +22,11 @@ void add_list(CLI::App& app, Run& run) {
       } else if (*what == "metrics") {
         fmt::print("{}", metric_table());
       } else {
-        for (const std::string family : {"dqn", "cql"}) {
+        for (const std::string family : {"dqn", "cql", "sac"}) {
           for (const char* method : {"", "distill", "eaude", "polyprune", "rigl", "set", "static"}) {
             fmt::print("{}{}\n", method, family);
           }
         }
-        fmt::print("sac\neaudesac\npolyprunesac\n");
       }
       return 0;
     };

@@ -77,6 +77,7 @@ struct SacConfig {
   double actor_learning_rate = 1e-3;  // training.learning_rate is the critics'
   double temperature_learning_rate = 1e-3;
   std::string actor_pruning = "follow";  // follow | polynomial | none
+  bool normalize_observations = false;   // by the mean and deviation of those that training has acted on
 
   bool operator==(const SacConfig&) const = default;
 };
@@ -137,7 +138,8 @@ bool is_sac(const std::string& algorithm);
 bool is_offline(const std::string& algorithm);
 
 // Parses TOML `text`; absent keys keep the defaults above. `origin` (a file name) appears in errors. `overrides` are
-// "key=value" strings (`training.gamma=0.9`, strings may be unquoted), applied last, in order.
+// "key=value" strings (`training.gamma=0.9`, strings may be unquoted), applied last, in order. A key `base` above the
+// sections names a config that ships with the program ("mujoco/eaudesac"), whose settings come before all others.
 // Throws Error::usage: syntax (with line and column), an unknown key (with the nearest known one), a wrong type, a
 // value out of range or not among the allowed ones (both with the key and what is allowed), combinations that cannot
 // work.
@@ -147,10 +149,10 @@ Config load_config(const std::filesystem::path& file, const std::vector<std::str
 // The fully resolved config as TOML, every key in a fixed order; parse_config(to_toml(c)) equals c exactly.
 std::string to_toml(const Config& config);
 
-// The config that ships with the program for an environment and an algorithm ("atari/Pong", "eaudedqn"): the text of
-// configs/<family>/<algorithm>.toml, compiled in. The text names the environment that the file names: override
-// `environment`. Any file of the family can be asked for ("eaudedqn_small"). Throws Error::usage that lists what
-// exists.
+// The config that ships with the program for an environment and an algorithm ("mujoco/Hopper-v5", "eaudesac"): the text
+// of configs/mujoco/Hopper-v5_eaudesac.toml, or where the task has none of its own configs/<family>/<algorithm>.toml,
+// compiled in. The text names the environment that the file names: override `environment`. Any file of the family can
+// be asked for ("eaudedqn_small"). Throws Error::usage that lists what exists.
 std::string builtin_config(const std::string& environment, const std::string& algorithm);
 
 // One line of the manual per key, in the order of to_toml.

@@ -169,6 +169,38 @@ void read_section(const toml::table& table, const std::string& section, const st
   }
 }
 
+const EmbeddedConfig* find_embedded(const std::string& name) {
+  for (const EmbeddedConfig& config : embedded_configs()) {
+    if (config.name == name) return &config;
+  }
+  return nullptr;
+}
+
+// Without those of one task, which are asked for by the same names.
+std::string embedded_names() {
+  std::vector<std::string> names;
+  for (const EmbeddedConfig& config : embedded_configs()) {
+    if (!config.has_base()) names.push_back(config.name);
+  }
+  return fmt::format("{}", fmt::join(names, ", "));
+}
+
+// The file's settings, after those of the built-in config that it names as its base.
+void read_file_and_base(toml::table table, const std::string& origin, Config& config) {
+  const auto base = table.find("base");
+  if (base != table.end()) {
+    const auto* name = base->second.as_string();
+    const EmbeddedConfig* found = name == nullptr ? nullptr : find_embedded(name->get());
+    if (found == nullptr) {
+      fail_usage(fmt::format("{}base: wants the name of a built-in config, got {}; there are {}",
+                             place(origin, base->first.source()), describe(base->second), embedded_names()));
+    }
+    read_file_and_base(parse_toml(found->text, found->name), found->name, config);
+    table.erase(base);
+  }
+  read_section(table, "", origin, config);
+}
+
 // The value as TOML; nothing when it is none (a bare word) or more than one value.
 std::optional<toml::table> parse_bare_value(const std::string& text) {
   try {
@@ -212,7 +244,7 @@ void apply_override(const std::string& text, Config& config) {
 
 Config parse_config(const std::string& text, const std::string& origin, const std::vector<std::string>& overrides) {
   Config config;
-  read_section(parse_toml(text, origin), "", origin, config);
+  read_file_and_base(parse_toml(text, origin), origin, config);
   for (const std::string& change : overrides) apply_override(change, config);
   check_config(config, origin);
   return config;
@@ -238,14 +270,11 @@ std::string to_toml(const Config& config) {
 }
 
 std::string builtin_config(const std::string& environment, const std::string& algorithm) {
+  if (const EmbeddedConfig* of_task = find_embedded(environment + "_" + algorithm)) return of_task->text;
   const std::string name = fmt::format("{}/{}", environment.substr(0, environment.find('/')), algorithm);
-  std::vector<std::string> known;
-  for (const EmbeddedConfig& config : embedded_configs()) {
-    if (config.name == name) return config.text;
-    known.push_back(config.name);
-  }
+  if (const EmbeddedConfig* of_family = find_embedded(name)) return of_family->text;
   fail_usage(fmt::format("{} with {}: no config {} is built in; there are {}", environment, algorithm, name,
-                         fmt::join(known, ", ")));
+                         embedded_names()));
 }
 
 std::vector<ConfigKey> config_keys() {

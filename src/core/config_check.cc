@@ -66,6 +66,9 @@ void check_sac(const Config& config, const Check& check) {
     check(!config.environment.starts_with("mujoco/"),
           fmt::format("{} chooses from a list of actions, and those of {} are vectors: set algorithm = \"eaudesac\"",
                       config.algorithm, config.environment));
+    check(!config.sac.normalize_observations,
+          fmt::format("sac.normalize_observations is true, but {} reads observations as they are: set it to false",
+                      config.algorithm));
     return;
   }
   check(config.environment.starts_with("mujoco/"),

@@ -132,6 +132,8 @@ void add_sac(std::vector<KeyRow>& rows) {
   add("actor_pruning", StringKey{at(&S::actor_pruning), {"follow", "polynomial", "none"}},
       "follow: as the critics, or as sparse as the selected one; polynomial: by the schedule of [sparsity], with eaude "
       "and distill; none: stays dense");
+  add("normalize_observations", BooleanKey{at(&S::normalize_observations)},
+      "whether the networks read observations less their running mean, divided by their running deviation");
 }
 
 void add_offline(std::vector<KeyRow>& rows) {

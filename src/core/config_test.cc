@@ -196,6 +196,15 @@ TEST(ConfigChecks, SacAndPolyPruneSacSayWhatToSet) {
   EXPECT_THAT(message_of("sparsity.method = \"polynomial\""), HasSubstr("set sparsity.method = \"eaude\""));
 }
 
+TEST(ConfigChecks, OnlySacNormalizesObservations) {
+  EXPECT_FALSE(parse(builtin_config("mujoco/another", "eaudesac")).sac.normalize_observations);
+  EXPECT_TRUE(parse(builtin_config("mujoco/another", "riglsac"), {"sac.normalize_observations=true"})
+                  .sac.normalize_observations);
+  EXPECT_THAT(message_of("algorithm = \"eaudedqn\"\nsac.normalize_observations = true"),
+              HasSubstr("sac.normalize_observations is true, but eaudedqn reads observations as they are: set it to "
+                        "false"));
+}
+
 TEST(ConfigChecks, OnlyActorsThatArePrunedFollowASchedule) {
   const std::string rigl =
       "environment = \"mujoco/Hopper-v5\"\nnetwork.kind = \"mlp\"\nalgorithm = \"riglsac\"\npopulation.networks = 1\n"
@@ -240,6 +249,7 @@ Config random_config(RandomStream& stream) {
   if (is_sac(config.algorithm)) training.n_step = 1;
   if (is_offline(config.algorithm)) training.n_step = 1;
   if (config.algorithm == "sac") config.sac.actor_pruning = "none";
+  if (!is_sac(config.algorithm)) config.sac.normalize_observations = false;
   SparsityConfig& sparsity = config.sparsity;
   const std::string prefix = config.algorithm.substr(0, config.algorithm.size() - 3);
   if (prefix != "eaude") {
@@ -350,13 +360,15 @@ TEST(BuiltinConfigs, AllParse) {
   for (const EmbeddedConfig& config : embedded_configs()) {
     const std::string family = config.name.substr(0, config.name.find('/'));
     const std::string environment = family == "atari"    ? "atari/Breakout"
-                                    : family == "mujoco" ? "mujoco/Ant-v5"
+                                    : family == "mujoco" ? "mujoco/Another-v5"
                                                          : "classic/CartPole-v1";
     const std::string file = config.name.substr(family.size() + 1);
     const std::string text = builtin_config(environment, file);
+    EXPECT_EQ(text, config.text);
     const Config parsed = parse_config(text, config.name + ".toml", {"environment=" + environment});
     EXPECT_EQ(parsed.environment, environment);
-    EXPECT_THAT(file, StartsWith(parsed.algorithm)) << config.name;
+    const std::string task = config.has_base() ? file.substr(0, file.find('_') + 1) : "";
+    EXPECT_THAT(file, StartsWith(task + parsed.algorithm)) << config.name;
   }
 }
 
@@ -397,6 +409,7 @@ bool says(const std::string& text, const KeyRow& row) {
 // What a file leaves out would silently follow a changed default.
 TEST(BuiltinConfigs, SayEverythingThatAppliesToThem) {
   for (const EmbeddedConfig& embedded : embedded_configs()) {
+    if (embedded.has_base()) continue;
     const Config config = parse_config(embedded.text, embedded.name);
     for (const KeyRow& row : key_rows()) {
       EXPECT_EQ(says(embedded.text, row), applies(row, config)) << embedded.name << ": " << row.name();
@@ -404,11 +417,45 @@ TEST(BuiltinConfigs, SayEverythingThatAppliesToThem) {
   }
 }
 
+// configs/mujoco/Hopper-v5_eaudesac.toml is what `train mujoco/Hopper-v5 --algorithm eaudesac` takes.
+TEST(BuiltinConfigs, OfOneTaskAreThoseOfTheirAlgorithmThere) {
+  std::size_t of_tasks = 0;
+  for (const EmbeddedConfig& embedded : embedded_configs()) {
+    if (!embedded.has_base()) continue;
+    ++of_tasks;
+    const Config config = parse_config(embedded.text, embedded.name);
+    EXPECT_EQ(embedded.name, config.environment + "_" + config.algorithm);
+    EXPECT_EQ(builtin_config(config.environment, config.algorithm), embedded.text);
+    EXPECT_EQ(config, parse_config(builtin_config("mujoco/another", config.algorithm), "family",
+                                   {"environment=" + config.environment}));
+  }
+  EXPECT_EQ(of_tasks, 6u * 7u);
+}
+
+TEST(Base, ComesBeforeWhatTheFileSays) {
+  Config expected = parse(builtin_config("mujoco/another", "eaudesac"));
+  expected.training.batch_size = 64;
+  expected.seed = 5;
+  const std::string text = "base = \"mujoco/eaudesac\"\nseed = 4\n[training]\nbatch_size = 64\n";
+  EXPECT_EQ(parse(text, {"seed=5"}), expected);
+  EXPECT_EQ(parse("base = \"mujoco/Ant-v5_sac\"\n").environment, "mujoco/Ant-v5");
+  EXPECT_EQ(to_toml(expected).find("base"), std::string::npos);
+}
+
+TEST(Base, IsTheNameOfABuiltInConfig) {
+  EXPECT_THAT(usage_message([] { parse("seed = 1\nbase = \"mujoco/rainbow\"\n"); }),
+              HasSubstr(":2: base: wants the name of a built-in config, got the string \"mujoco/rainbow\"; there are "
+                        "atari/cql, "));
+  usage_message([] { parse("base = 3\n"); });
+  usage_message([] { parse("", {"base=mujoco/eaudesac"}); });
+}
+
 TEST(BuiltinConfigs, ListWhatExists) {
   const std::string message = usage_message([] { builtin_config("atari/Pong", "rainbow"); });
   EXPECT_THAT(message, HasSubstr("no config atari/rainbow is built in; there are atari/cql, "));
   EXPECT_THAT(message, HasSubstr("classic/eaudedqn"));
   EXPECT_THAT(message, HasSubstr("mujoco/eaudesac"));
+  EXPECT_EQ(message.find("Hopper"), std::string::npos) << "the list of what can be asked for is long enough";
   usage_message([] { builtin_config("mujoco/Hopper-v5", "eaudedqn"); });
 }
 

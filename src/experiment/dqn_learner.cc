@@ -54,7 +54,7 @@ class DqnLearner : public Learner {
   TargetUpdate update_target(std::int64_t step) override { return agent_.update_target(step); }
 
   const Population& population() const override { return agent_.population(); }
-  const Network& policy() const override { return population().network(population().selected()); }
+  const Network& policy() override { return population().network(population().selected()); }
   NamedNumbers exploration(std::int64_t step) const override {
     return {{"epsilon", exploration_epsilon(training_, step)}};
   }

@@ -38,7 +38,8 @@ class Learner {
   virtual TargetUpdate update_target(std::int64_t step) = 0;
 
   virtual const Population& population() const = 0;
-  virtual const Network& policy() const = 0;  // what is evaluated and shipped
+  // What is evaluated and shipped: it reads what the environment shows. Valid until the learner changes.
+  virtual const Network& policy() = 0;
   // For metrics: how much it explores at `step`, and sparsities other than the population's.
   virtual NamedNumbers exploration(std::int64_t step) const = 0;
   virtual NamedNumbers sparsities() const = 0;

@@ -50,7 +50,7 @@ class OfflineLearner : public Learner {
   TargetUpdate update_target(std::int64_t step) override { return agent_.update_target(step); }
 
   const Population& population() const override { return agent_.population(); }
-  const Network& policy() const override { return population().network(population().selected()); }
+  const Network& policy() override { return population().network(population().selected()); }
   NamedNumbers exploration(std::int64_t) const override { return {}; }
   NamedNumbers sparsities() const override { return {}; }
 

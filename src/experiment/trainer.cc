@@ -36,6 +36,7 @@ std::map<std::string, std::string> policy_metadata(const Config& config, const E
     preprocessing["frames"] =
         "grayscale, maximum of the last two, area interpolation; newest last, zeros before the first";
   }
+  if (config.sac.normalize_observations) preprocessing["normalization"] = "in the first layer's weights and biases";
   Json actions = spec.action_names;
   if (spec.continuous()) {
     actions = {{"low", spec.action_low},

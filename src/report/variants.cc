@@ -124,10 +124,11 @@ std::optional<Nearest> nearest_builtin(const RunRecord& run) {
   const std::string family = run.environment.substr(0, run.environment.find('/') + 1);
   std::optional<Nearest> best;
   for (const EmbeddedConfig& builtin : embedded_configs()) {
-    if (!builtin.name.starts_with(family)) continue;
-    const auto there = parsed_settings(builtin.text, {"environment=\"" + run.environment + "\""});
-    if (!there) continue;  // one that needs more than an environment
+    if (!builtin.name.starts_with(family) || builtin.has_base()) continue;
     Nearest candidate{builtin.name.substr(family.size()), "", 0};
+    const auto there =
+        parsed_settings(builtin_config(run.environment, candidate.name), {"environment=\"" + run.environment + "\""});
+    if (!there) continue;  // one that needs more than an environment
     for (const std::string& key : differing_keys({&*wanted, &*there})) {
       if (key == "seed") continue;
       candidate.overrides += " --set " + shell_word(key + "=" + without_quotes(wanted->at(key)));

@@ -64,7 +64,7 @@ def test_listed_names_are_those_that_train_takes(small_settings, tmp_path):
     assert {"classic/CartPole-v1", "classic/Acrobot-v1", "classic/MountainCar-v0"} <= classic
     algorithms = eaudeqn("list", "algorithms").stdout.split()
     methods = ["", "distill", "eaude", "polyprune", "rigl", "set", "static"]
-    assert {method + family for family in ("dqn", "cql") for method in methods} <= set(algorithms)
+    assert {method + family for family in ("dqn", "cql", "sac") for method in methods} <= set(algorithms)
     for name in sorted(classic):
         output = tmp_path / name.split("/")[1]
         eaudeqn("train", name, *small_settings[1:], "--set", "training.steps=330", "--output", output)

@@ -26,7 +26,12 @@ from program import (
     train,
 )
 
-RUNS = {"cartpole": CARTPOLE, "pong": PONG, "hopper": HOPPER}
+RUNS = {
+    "cartpole": CARTPOLE,
+    "pong": PONG,
+    "hopper": HOPPER,
+    "hopper normalized": changed(HOPPER, sac__normalize_observations="true", population__selection="random"),
+}
 STOPPED = 75
 
 
