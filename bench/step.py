@@ -36,7 +36,7 @@ CORES = (2, 16)
 
 ENVIRONMENT = ("emulator", "preprocessing", "reset")
 MEMORY = ("frame_stack", "replay_add")
-UPDATE = ("input_load", "target_forward", "forwards", "losses", "backwards", "adam", "update_rest")
+UPDATE = ("input_load", "target_forward", "forwards", "losses", "backwards", "update_rest")
 MEANING = {
     "emulator": "emulator: four frames, two of them as gray screens",
     "preprocessing": "preprocessing: maximum of two screens, 84 x 84",
@@ -49,8 +49,7 @@ MEANING = {
     "target_forward": "update: target network, forward",
     "forwards": "update: K networks, forward",
     "losses": "update: losses",
-    "backwards": "update: K networks, backward",
-    "adam": "update: Adam",
+    "backwards": "update: K networks, backward and Adam",
     "update_rest": "update: what these do not explain",
     "target_update": "target update: selection, pruning, copies",
 }

@@ -15,6 +15,7 @@
 #include "core/machine.h"
 #include "core/random.h"
 #include "eaudeqn/error.h"
+#include "engine/share_networks.h"
 #include "environments/area_resize.h"
 #include "replay/replay.h"
 
@@ -35,8 +36,7 @@ constexpr std::size_t kWarmUpUpdates = 4;
 constexpr int kTargetUpdates = 3;
 
 // The parts of an update, in order; "update_rest" is what they do not explain.
-const std::vector<std::string> kUpdateParts = {"input_load", "target_forward", "forwards",
-                                               "losses",     "backwards",      "adam"};
+const std::vector<std::string> kUpdateParts = {"input_load", "target_forward", "forwards", "losses", "backwards"};
 
 // Microseconds by the name of the piece. What is timed under one name between two laps is one sample.
 class Stopwatch {
@@ -50,6 +50,7 @@ class Stopwatch {
     } const stop{current_[piece]};
     return work();
   }
+  void add(const std::string& piece, double microseconds) { current_[piece] += microseconds; }
   void lap() {
     for (const auto& [piece, microseconds] : current_) samples_[piece].push_back(microseconds);
     current_.clear();
@@ -102,7 +103,8 @@ class World {
   std::size_t steps_ = 0, episodes_ = 0;
 };
 
-// DqnAgent::update taken apart: the same functions on the same networks, which take turns as there.
+// DqnAgent::update taken apart: the same functions on the same networks, shared by the threads as there. The time of
+// all networks is divided among their phases as the threads' own times are.
 class UpdateParts {
  public:
   UpdateParts(DqnAgent& agent, const TrainingConfig& training, ThreadPool& pool)
@@ -113,8 +115,7 @@ class UpdateParts {
         next_observations_(agent.shared_plan(), batch()),
         target_workspace_(agent.shared_plan(), batch(), false) {
     target_workspace_.set_input(next_observations_);
-    const auto together = std::min(agent.population().size(), static_cast<std::size_t>(pool.threads() + 1) / 2);
-    for (std::size_t i = 0; i < together; ++i) {
+    for (std::size_t i = 0; i < shared_workspaces(agent.population().size(), pool); ++i) {
       workspaces_.emplace_back(agent.shared_plan(), batch(), true);
       workspaces_.back().set_input(observations_);
     }
@@ -130,19 +131,48 @@ class UpdateParts {
       forward({&target, 1}, pool_);
     });
     Population& population = agent_.population();
-    for (std::size_t first = 0; first < population.size(); first += workspaces_.size()) {
-      std::vector<Pass> passes;
-      for (std::size_t i = 0; i < workspaces_.size() && first + i < population.size(); ++i) {
-        passes.push_back({&population.network(first + i), &workspaces_[i]});
-      }
-      watch.time("forwards", [&] { forward(passes, pool_); });
-      watch.time("losses", [&] { set_gradients(passes, batch); });
-      watch.time("backwards", [&] { backward(passes, pool_); });
-      watch.time("adam", [&] { adam_step(passes, training_.learning_rate, training_.adam_epsilon, pool_); });
+    std::vector<Phases> phases(population.size());
+    const auto start = std::chrono::steady_clock::now();
+    share_networks(
+        population.size(), pool_, [&](std::size_t first, std::size_t count, std::size_t workspace, ThreadPool& own) {
+          std::vector<Pass> passes;
+          for (std::size_t i = 0; i < count; ++i) {
+            passes.push_back({&population.network(first + i), &workspaces_[workspace + i]});
+          }
+          const double threads = own.threads();
+          phases[first].forwards = threads * microseconds([&] { forward(passes, own); });
+          phases[first].losses = threads * microseconds([&] { set_gradients(passes, batch); });
+          phases[first].backwards = threads * microseconds([&] {
+                                      backward_and_adam(passes, training_.learning_rate, training_.adam_epsilon, own);
+                                    });
+        });
+    const double wall = microseconds_since(start);
+    Phases sum;
+    for (const Phases& one : phases) {
+      sum.forwards += one.forwards;
+      sum.losses += one.losses;
+      sum.backwards += one.backwards;
     }
+    const double share = wall / (sum.forwards + sum.losses + sum.backwards);
+    watch.add("forwards", sum.forwards * share);
+    watch.add("losses", sum.losses * share);
+    watch.add("backwards", sum.backwards * share);
   }
 
  private:
+  struct Phases {
+    double forwards = 0, losses = 0, backwards = 0;  // microseconds of thread time
+  };
+  static double microseconds_since(std::chrono::steady_clock::time_point start) {
+    return std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - start).count();
+  }
+  template <typename Work>
+  static double microseconds(const Work& work) {
+    const auto start = std::chrono::steady_clock::now();
+    work();
+    return microseconds_since(start);
+  }
+
   std::size_t batch() const { return static_cast<std::size_t>(training_.batch_size); }
 
   void set_gradients(const std::vector<Pass>& passes, const Batch& batch) {

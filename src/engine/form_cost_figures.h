@@ -10,10 +10,10 @@ struct CompactFigures {
   double per_product, per_row;
 };
 
-// Measured: AMD EPYC, one thread, the smallest of 4 rounds, 2026-11-23.
-constexpr DenseFigures kDenseConvolution{2.7475};
-constexpr DenseFigures kDenseLayer{3.6222};
-constexpr CompactFigures kCompactConvolution{3.5366, 16.449};
-constexpr CompactFigures kCompactLayer{5.1083, 23.669};
+// Measured: Intel(R) Xeon(R) Processor, one thread, the smallest of 2 rounds, 2026-11-27.
+constexpr DenseFigures kDenseConvolution{1.3106};
+constexpr DenseFigures kDenseLayer{1.9777};
+constexpr CompactFigures kCompactConvolution{1.6339, 12.877};
+constexpr CompactFigures kCompactLayer{2.9246, 12.782};
 
 }  // namespace eaudeqn
