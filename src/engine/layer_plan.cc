@@ -3,11 +3,12 @@
 
 #include <algorithm>
 
+#include "engine/kernels/instruction_set.h"
+
 namespace eaudeqn {
 namespace {
 
 constexpr std::size_t kPixelBytes = kLanes * sizeof(float);
-constexpr std::size_t kTilePixels = 11;
 constexpr std::size_t kTileBlocks = 2;  // blocks of the batch that a dense layer sums at once: batch 32
 
 // floor(a / b) for b > 0 and any a.
@@ -67,6 +68,9 @@ std::vector<GradientPhase> convolution_phases(const LayerSpec& layer, std::size_
   return phases;
 }
 
+// Pixels of a sparse kernel's tile on this machine, for a footprint. Results do not depend on it.
+std::size_t tile_pixels() { return vector_floats() >= kLanes ? 11 : 6; }
+
 LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) {
   const LayerSpec& layer = plan.spec.layers[operation.layer];
   const TensorLayout input = plan.activation(operation.input, 1, 1);
@@ -85,9 +89,9 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   result.gradient_channel_pitch = pixels(gradient.channel_pitch());
   const std::size_t phase_rows = (layer.rows + operation.stride - 1) / operation.stride;
   const std::size_t phase_columns = (layer.columns + operation.stride - 1) / operation.stride;
-  result.forward_tile = {kTilePixels,
-                         layer.rows * ((kTilePixels - 1) * operation.stride + layer.columns) * kPixelBytes};
-  result.backward_tile = {kTilePixels, phase_rows * (kTilePixels - 1 + phase_columns) * kPixelBytes};
+  const std::size_t pixels = tile_pixels();
+  result.forward_tile = {pixels, layer.rows * ((pixels - 1) * operation.stride + layer.columns) * kPixelBytes};
+  result.backward_tile = {pixels, phase_rows * (pixels - 1 + phase_columns) * kPixelBytes};
   return result;
 }
 

