@@ -19,10 +19,12 @@ namespace {
 
 constexpr std::int64_t kStep = 12;
 
-Config config() {
-  return parse_config(builtin_config("classic/CartPole-v1", "eaudedqn"), "builtin",
-                      {"environment=classic/CartPole-v1", "network.hidden=[24]", "population.networks=2",
-                       "replay.capacity=64", "training.batch_size=4", "training.initial_samples=1"});
+const Config& config() {
+  static const Config parsed =
+      parse_config(builtin_config("classic/CartPole-v1", "eaudedqn"), "builtin",
+                   {"environment=classic/CartPole-v1", "network.hidden=[24]", "population.networks=2",
+                    "replay.capacity=64", "training.batch_size=4", "training.initial_samples=1"});
+  return parsed;
 }
 
 class RunDirectory {

@@ -11,6 +11,7 @@
 #include "core/files.h"
 #include "core/npy.h"
 #include "deploy/c_header.h"
+#include "deploy/mean_inputs.h"
 #include "deploy/onnx.h"
 #include "deploy/policy_network.h"
 #include "deploy/quantize.h"
@@ -69,6 +70,13 @@ Json compare(const Policy& original, const Policy& exported, const Observations&
     json["same_actions"] = same;
   }
   return json;
+}
+
+// Biases make up for what the observations show that rounding does to the means.
+Policy quantized(const Policy& policy, const std::optional<Observations>& observations, const Arguments& arguments) {
+  if (!observations) return quantize(policy);
+  return quantize(
+      policy, mean_inputs(policy, arguments.subject, observations->planes, observations->count(), arguments.threads));
 }
 
 // The first of the given observations, in the form that observations have outside; noise where there are none.
@@ -131,14 +139,14 @@ int run_export(const Arguments& arguments) {
   with_file.subject = file.string();
   const Policy original = read_policy(file);
   const Policy smaller = without_dead_units(original, with_file.subject);  // refuses what is no network
-  const Policy policy = arguments.weights == "int8" ? quantize(smaller) : smaller;
-  const Architecture architecture = architecture_from_json(policy.metadata.at("architecture"));
+  const Architecture architecture = architecture_from_json(smaller.metadata.at("architecture"));
   std::optional<Observations> observations;
   if (!arguments.observations.empty()) {
     NpyArray array = read_npy(arguments.observations);
     std::vector<std::byte> planes = planes_of(architecture, array, arguments.observations);
     observations.emplace(Observations{std::move(array), std::move(planes)});
   }
+  const Policy policy = arguments.weights == "int8" ? quantized(smaller, observations, with_file) : smaller;
   Json json;
   json["format"] = arguments.format;
   json["weights"] = policy.layers.front().scales.empty() ? "f32" : "int8";
@@ -190,13 +198,13 @@ void add_export(CLI::App& app, Run& run) {
   command->add_option("--output", arguments->output, "The file to write")->required()->type_name("FILE");
   command
       ->add_option("--weights", arguments->weights,
-                   "f32: as they are; int8: 8 bits each and a scale per output; check with --observations")
+                   "f32: as they are; int8: 8 bits each and a scale per output, best with --observations")
       ->check(CLI::IsMember({"f32", "int8"}));
   command
       ->add_option(
           "--observations", arguments->observations,
-          "Observations as for forward: tells how often the exported weights choose the same action; the first "
-          "one becomes the example in C")
+          "Observations as for forward: tells how often the exported weights choose the same action; with int8 the "
+          "biases make up for what rounding adds on average over them; the first one becomes the example in C")
       ->type_name("X.npy");
   command
       ->add_option("--prefix", arguments->prefix,

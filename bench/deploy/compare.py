@@ -23,8 +23,6 @@ from compare import machine  # noqa: E402  (that of peers)
 from tables import BUSY, document  # noqa: E402
 
 FEATURES, SPARSITIES = (32, 512, 2048), (0, 0.5, 0.9, 0.95, 0.99)
-# C compilers take minutes and gigabytes for a header with more weights than this.
-MOST_WEIGHTS_IN_C = 1_000_000
 TARGET_SPEED, TARGET_F32, TARGET_INT8 = 8, 12, 35
 
 
@@ -55,7 +53,7 @@ def contestants(options, features, sparsity, directory):
                                       "--output", file, "--json"))  # fmt: skip
         made[f"library {weights}"] = [options.library, file], file
         active = description["active_weights"]
-        if active <= MOST_WEIGHTS_IN_C:
+        if active <= options.most_weights_in_c:
             header, program = directory / f"{weights}.h", directory / f"c_{weights}"
             call(options.program, "export", policy, "--format", "c", "--weights", weights, "--prefix", "policy", "--output", header)
             call("cc", "-std=gnu99", "-O3", f'-DHEADER="{header}"', f"-I{HERE}", HERE / "act_header.c", "-o", program)
@@ -92,21 +90,33 @@ def size(count):
     return f"{count / 1e6:.3g} MB" if count >= 1e6 else f"{count / 1e3:.3g} kB"
 
 
+def columns(results):
+    """All contestants in the order in which they are met: a large network may lack some."""
+    return list(dict.fromkeys(name for row in results["rows"] for name in row["measured"]))
+
+
+def one_table(results, title, cell):
+    """A row for each policy, a column for each way to ship it."""
+    names = columns(results)
+    lines = ["", f"**{title}**", "", "| F | zeros | " + " | ".join(names) + " |", "|---|---|" + "---|" * len(names)]
+    for row in results["rows"]:
+        cells = [cell(row, row["measured"][name]) if name in row["measured"] else "-" for name in names]
+        lines.append(f"| {row['features']} | {row['sparsity'] * 100:g} % | " + " | ".join(cells) + " |")
+    return lines
+
+
 def table(results):
     lines = [
         f"`{results['command']}` on {results['date']}: {results['cpu']}, {results['isa']}, one thread; load average before it "
-        f"began {results['load_average_before']:.2f}. Median (minimum) in microseconds of {results['rounds']} turns of "
-        f"{results['repeats']} actions; file that is shipped (of C, the whole program); most memory of the process.",
+        f"began {results['load_average_before']:.2f}; {results['rounds']} turns of {results['repeats']} actions each.",
     ]
     if results["load_average_before"] > BUSY:
         lines += ["", "**Other programs were computing too:** these times are for orientation only."]
-    for features in sorted({row["features"] for row in results["rows"]}):
-        lines += ["", f"**F = {features}**", "", "| zeros | shipped as | microseconds | file | memory | times onnxruntime's speed |", "|---|---|---|---|---|---|"]
-        for row in (row for row in results["rows"] if row["features"] == features):
-            base = row["measured"]["onnxruntime"]["median"]
-            for name, one in row["measured"].items():
-                lines.append(f"| {row['sparsity'] * 100:g} % | {name} | {one['median']:.4g} ({one['min']:.4g}) | {size(one['file_bytes'])} | "
-                             f"{size(one['peak_bytes'])} | {base / one['median']:.2f} |")  # fmt: skip
+    lines += one_table(results, "One action, microseconds: median (minimum)", lambda _, one: f"{one['median']:.4g} ({one['min']:.4g})")
+    lines += one_table(results, "Times the speed of ONNX Runtime, by medians",
+                       lambda row, one: f"{row['measured']['onnxruntime']['median'] / one['median']:.2f}")  # fmt: skip
+    lines += one_table(results, "The file that is shipped; of C, the whole program", lambda _, one: size(one["file_bytes"]))
+    lines += one_table(results, "Most memory of the process", lambda _, one: size(one["peak_bytes"]))
     return "\n".join(lines + ["", *targets(results)])
 
 
@@ -131,6 +141,8 @@ def main():
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--repeats", type=int, default=200)
     parser.add_argument("--processor", type=int, default=max(os.sched_getaffinity(0)))
+    parser.add_argument("--most-weights-in-c", type=int, default=20_000_000, metavar="N",
+                        help="no C for policies with more: gcc takes 6 s and 340 MB of memory for a million (%(default)s)")  # fmt: skip
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/eaudeqn")
     parser.add_argument("--library", type=pathlib.Path, required=True, help="act_library, compiled")
     parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/deploy")

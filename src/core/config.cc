@@ -7,6 +7,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
+#include <map>
 #include <optional>
 #include <sstream>
 #include <string_view>
@@ -105,10 +107,13 @@ void set_value(const KeyRow& row, const toml::node& node, const std::string& whe
 }
 
 const KeyRow* find_row(std::string_view name) {
-  for (const KeyRow& row : key_rows()) {
-    if (row.name() == name) return &row;
-  }
-  return nullptr;
+  static const std::map<std::string, const KeyRow*, std::less<>> rows = [] {
+    std::map<std::string, const KeyRow*, std::less<>> by_name;
+    for (const KeyRow& row : key_rows()) by_name.emplace(row.name(), &row);
+    return by_name;
+  }();
+  const auto found = rows.find(name);
+  return found == rows.end() ? nullptr : found->second;
 }
 
 std::vector<std::string> keys_of(std::string_view section) {
@@ -127,7 +132,10 @@ std::vector<std::string> sections() {
   return names;
 }
 
-bool is_section(std::string_view name) { return !name.empty() && !keys_of(name).empty(); }
+bool is_section(std::string_view name) {
+  const auto& rows = key_rows();
+  return !name.empty() && std::any_of(rows.begin(), rows.end(), [&](const KeyRow& row) { return row.section == name; });
+}
 
 // "training.gama: unknown key; did you mean training.gamma? [training] has steps, ..."
 [[noreturn]] void fail_unknown(const std::string& name, const std::string& where) {

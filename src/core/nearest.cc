@@ -1,4 +1,4 @@
-// Edit distance over a handful of names; quadratic and content with it.
+// Edit distance over a handful of names; quadratic in names of about the same size, and content with it.
 #include "core/nearest.h"
 
 #include <algorithm>
@@ -35,13 +35,19 @@ std::size_t edit_distance(const std::string& a, const std::string& b) {
   return last[b.size()];
 }
 
-// How far `candidate` is from `name`, both in lower case.
-std::size_t difference(const std::string& name, const std::string& candidate) {
-  std::size_t least = edit_distance(name, candidate);
+// The same, or something above `limit` where the sizes alone say that it is: names in files may be of any size.
+std::size_t edit_distance_up_to(std::size_t limit, const std::string& a, const std::string& b) {
+  const std::size_t least = std::max(a.size(), b.size()) - std::min(a.size(), b.size());
+  return least > limit ? least : edit_distance(a, b);
+}
+
+// How far `candidate` is from `name`, both in lower case; above `limit` it does not matter how far.
+std::size_t difference(std::size_t limit, const std::string& name, const std::string& candidate) {
+  std::size_t least = edit_distance_up_to(limit, name, candidate);
   const std::string name_part = last_part(name);
   if (name_part.empty()) return least;
   const std::string candidate_part = last_part(candidate);
-  least = std::min(least, edit_distance(name_part, candidate_part) + (name_part == name ? 0 : 1));
+  least = std::min(least, edit_distance_up_to(limit, name_part, candidate_part) + (name_part == name ? 0 : 1));
   const bool contained = name_part.size() >= 3 && candidate_part.find(name_part) != std::string::npos;
   return contained ? std::min<std::size_t>(least, 1) : least;
 }
@@ -54,7 +60,7 @@ std::vector<std::string> close_names(const std::string& name, const std::vector<
   const std::size_t limit = std::max<std::size_t>(1, std::min<std::size_t>(4, last_part(wanted).size() / 3));
   std::vector<std::pair<std::size_t, std::string>> close;
   for (const std::string& candidate : candidates) {
-    const std::size_t distance = difference(wanted, lower_case(candidate));
+    const std::size_t distance = difference(limit, wanted, lower_case(candidate));
     if (distance <= limit) close.emplace_back(distance, candidate);
   }
   std::stable_sort(close.begin(), close.end(), [](const auto& a, const auto& b) { return a.first < b.first; });

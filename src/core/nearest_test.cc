@@ -37,6 +37,10 @@ TEST(CloseNames, IsEmptyWhenNothingIsClose) {
   EXPECT_EQ(nearest_match("atari/Xyzzy", kGames), "");
 }
 
+TEST(CloseNames, ANameOfAnySizeCostsNothing) {
+  EXPECT_THAT(close_names(std::string(100'000'000, 'x'), kGames), IsEmpty());  // minutes, if distances were computed
+}
+
 TEST(NearestMatch, IsTheFirstCloseName) { EXPECT_EQ(nearest_match("breakout", kGames), "atari/Breakout"); }
 
 }  // namespace

@@ -254,6 +254,32 @@ TEST_F(CApi, ThreadsShareAPolicyAndASessionOutlivesIt) {
   for (const auto& outputs : got) EXPECT_EQ(outputs, expected);
 }
 
+// Sessions begin and end on the threads that use them, and each thread has the last error of its own.
+TEST_F(CApi, ThreadsMakeSessionsActAndFailAtTheSameTime) {
+  const deploy::Policy policy = load(random_network(image_architecture()));
+  const auto images = random_images(3);
+  const auto play = [&](std::size_t wrong_size) {
+    std::vector<std::size_t> actions;
+    deploy::Session session(policy);
+    for (int episode = 0; episode < 2; ++episode) {
+      session.reset();
+      for (std::size_t step = 0; step < 3; ++step) {
+        actions.push_back(session.act_on_frame(std::span(images).subspan(step * kFrame, kFrame)));
+        actions.push_back(session.act(std::span(images).subspan(step * kImage, kImage)));
+        const std::string message = usage_message([&] { session.act(std::span(images).first(wrong_size)); });
+        EXPECT_THAT(message, HasSubstr("got " + std::to_string(wrong_size) + " bytes"));
+      }
+    }
+    return actions;
+  };
+  const auto expected = play(1);
+  std::vector<std::vector<std::size_t>> got(4);
+  std::vector<std::thread> threads;
+  for (std::size_t t = 0; t < got.size(); ++t) threads.emplace_back([&, t] { got[t] = play(100 + t); });
+  for (auto& thread : threads) thread.join();
+  for (const auto& actions : got) EXPECT_EQ(actions, expected);
+}
+
 TEST_F(CApi, WrongCallsAreErrorsThatSayWhatIsWrong) {
   const deploy::Policy image = load(random_network(image_architecture()));
   const deploy::Policy vector = load(random_network(vector_architecture()));

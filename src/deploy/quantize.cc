@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <span>
 
 #include "eaudeqn/error.h"
 
@@ -13,10 +14,37 @@ namespace {
 constexpr float kLargest = 127.0F;
 constexpr float kSmallestScale = std::numeric_limits<float>::min();  // below it, products lose bits
 
-float scale_of(const float* begin, const float* end) {
+// To the nearest whole number, of two the even one, for |value| below 2^22.
+float rounded(float value) {
+  constexpr float kShift = 0x1.8p23F;
+  return (value + kShift) - kShift;
+}
+
+double squared_error(std::span<const float> values, float scale) {
+  double error = 0;
+  for (const float value : values) {
+    const double difference = static_cast<double>(value) - rounded(value / scale) * scale;
+    error += difference * difference;
+  }
+  return error;
+}
+
+// The scale at which these weights are off least, of those that give the largest one from 96 to 127 steps: which of
+// them it is depends on how the weights happen to lie, and the fewer there are, the more is gained.
+float scale_of(std::span<const float> values) {
+  constexpr float kFewestSteps = 96.0F, kBetween = 0.5F;
   float largest = 0.0F;
-  for (const float* value = begin; value != end; ++value) largest = std::max(largest, std::abs(*value));
-  return largest == 0.0F ? 1.0F : std::max(largest / kLargest, kSmallestScale);
+  for (const float value : values) largest = std::max(largest, std::abs(value));
+  if (largest == 0.0F) return 1.0F;
+  float best = std::max(largest / kLargest, kSmallestScale);
+  double least = squared_error(values, best);
+  for (float steps = kLargest - kBetween; steps >= kFewestSteps; steps -= kBetween) {
+    const float scale = std::max(largest / steps, kSmallestScale);
+    if (!std::isfinite(scale * kLargest)) break;  // integers_of asks for it
+    const double error = squared_error(values, scale);
+    if (error < least) least = error, best = scale;
+  }
+  return best;
 }
 
 // Calls visit(row, index) for every stored weight.
@@ -29,20 +57,23 @@ void for_each_weight(const PolicyLayer& layer, const Visit& visit) {
 
 }  // namespace
 
-Policy quantize(Policy policy) {
+Policy quantize(Policy policy, const std::vector<std::vector<float>>& mean_inputs) {
   for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
     PolicyLayer& layer = policy.layers[l];
     if (!layer.scales.empty()) continue;
     for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
-      layer.scales.push_back(
-          scale_of(layer.values.data() + layer.row_starts[row], layer.values.data() + layer.row_starts[row + 1]));
+      layer.scales.push_back(scale_of(
+          std::span(layer.values).subspan(layer.row_starts[row], layer.row_starts[row + 1] - layer.row_starts[row])));
     }
+    std::vector<double> shifts(layer.bias.size(), 0.0);  // of the mean sum of each row
     for_each_weight(layer, [&](std::size_t row, std::size_t i) {
-      const float scale = layer.scales[row];
-      const float integer = std::nearbyint(layer.values[i] / scale);
+      const float scale = layer.scales[row], before = layer.values[i];
       // Adding 0 makes +0 of -0, for which 8 bits have no place.
-      layer.values[i] = std::clamp(integer, -kLargest, kLargest) * scale + 0.0F;
+      layer.values[i] = std::clamp(rounded(before / scale), -kLargest, kLargest) * scale + 0.0F;
+      if (mean_inputs.empty()) return;
+      shifts[row] += (static_cast<double>(layer.values[i]) - before) * mean_inputs[l][layer.columns[i]];
     });
+    for (std::size_t row = 0; row < shifts.size(); ++row) layer.bias[row] -= static_cast<float>(shifts[row]);
   }
   policy.metadata.erase("format_version");
   return policy;

@@ -11,11 +11,16 @@
 
 namespace eaudeqn {
 
-// The same policy with every weight but the last layer's at the nearest multiple of its output's scale, which is the
-// largest |weight| of the output / 127; so the error of a weight is at most half a scale. Active weights stay active
-// even where they become 0. The result has PolicyLayer::scales, and write_policy stores it with 8 bits a weight. A
-// policy that has scales already is returned as it is.
-Policy quantize(Policy policy);
+// The same policy with every weight but the last layer's at the nearest multiple of its output's scale. The scale is
+// the one of least squared error among those that give the output's largest |weight| 96 to 127 steps; the error of a
+// weight is at most half a scale. Active weights stay active even where they become 0. The result has
+// PolicyLayer::scales, and write_policy stores it with 8 bits a weight. A policy that has scales already is returned as
+// it is.
+//
+// `mean_inputs` (mean_inputs.h; or none) says for each layer what the weights of a row multiply on average. What
+// rounding adds to a sum on average is then taken from its bias: most of the harm is there, since inputs have means and
+// actions lie close together.
+Policy quantize(Policy policy, const std::vector<std::vector<float>>& mean_inputs = {});
 
 // The whole numbers of a layer with scales, in the order of its values: values[i] == float(integers[i]) * scale
 // exactly. Throws Error::failure saying what is wrong where that does not hold, or a scale is not positive and normal.

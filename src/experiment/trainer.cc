@@ -3,6 +3,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <cmath>
 #include <nlohmann/json.hpp>
 #include <numeric>
 
@@ -46,6 +47,20 @@ std::map<std::string, std::string> policy_metadata(const Config& config, const E
   }
   return {{"environment", config.environment},     {"algorithm", config.algorithm}, {"step", fmt::format("{}", step)},
           {"preprocessing", preprocessing.dump()}, {"actions", actions.dump()},     {"config", to_toml(config)}};
+}
+
+// Weights may be lost after the last target update, whose losses would have told.
+void require_numbers(const Policy& policy, std::int64_t step) {
+  const auto are_numbers = [](const std::vector<float>& values) {
+    return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+  };
+  for (const PolicyLayer& layer : policy.layers) {
+    if (are_numbers(layer.values) && are_numbers(layer.bias)) continue;
+    throw Error::failure(
+        fmt::format("step {}: a weight of the policy's layer {} is NaN or infinite; the last checkpoint is kept; lower "
+                    "training.learning_rate or look for broken rewards or observations",
+                    step, layer.name));
+  }
 }
 
 void add(const NamedNumbers& numbers, Json& fields) {
@@ -210,9 +225,10 @@ class Run {
 
   void save() {
     state_.counters.metrics_bytes = metrics_->sync();
-    write_policy(make_policy(state_.learner->policy(),
-                             policy_metadata(config_, state_.environment->spec(), state_.counters.step)),
-                 policy_file());
+    const Policy policy = make_policy(state_.learner->policy(),
+                                      policy_metadata(config_, state_.environment->spec(), state_.counters.step));
+    require_numbers(policy, state_.counters.step);
+    write_policy(policy, policy_file());
     state_.save(config_, checkpoints_);
     saved_step_ = state_.counters.step;
   }

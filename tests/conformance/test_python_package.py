@@ -3,6 +3,7 @@ mean actions, and a real game played through Gymnasium."""
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
@@ -16,16 +17,24 @@ from gymnasium.wrappers import AtariPreprocessing
 from program import HOPPER, ROOT, changed, train
 from safetensors import safe_open
 
+sys.path.insert(0, str(ROOT / "tests" / "lint"))
+from files import project_files  # noqa: E402
+
+
+def pip_install(tree, site, **variables):
+    """With what is installed here: nothing is fetched."""
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
+               "--target", site, tree]  # fmt: skip
+    environment = {**os.environ, "PIP_DISABLE_PIP_VERSION_CHECK": "1", **variables}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=580, env=environment)
+    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+
 
 @pytest.fixture(scope="module")
 def eaudeqn(tmp_path_factory):
     """The package as `pip install .` leaves it, around the library of the build under test."""
     site = tmp_path_factory.mktemp("site")
-    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-build-isolation", "--no-deps", "--no-index",
-               "--target", site, ROOT]  # fmt: skip
-    variables = {**os.environ, "EAUDEQN_LIBRARY": str(BUILD / "libeaudeqn.so"), "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, env=variables)
-    assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
+    pip_install(ROOT, site, EAUDEQN_LIBRARY=str(BUILD / "libeaudeqn.so"))
     wheel = next(site.glob("eaudeqn-*.dist-info/WHEEL")).read_text()
     assert "Tag: py3-none-linux" in wheel
     sys.path.insert(0, str(site))
@@ -170,3 +179,18 @@ def test_wrong_calls_are_errors_that_say_what_is_wrong(eaudeqn, pong, cartpole_r
         (tmp_path / name).write_bytes(bad)
         with pytest.raises(OSError, match=f"{name}: not a valid policy file"):
             eaudeqn.Policy.load(tmp_path / name)
+
+
+def test_pip_builds_it_from_a_clean_tree(pong, frames, tmp_path):
+    """Where nothing was built before and no other file lies about: setup.py compiles the library itself."""
+    for path in project_files():
+        (tmp_path / "tree" / path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(ROOT / path, tmp_path / "tree" / path)
+    pip_install(tmp_path / "tree", tmp_path / "site")
+    expected = forward(pong, frames, tmp_path)
+    use = ("import sys, numpy, eaudeqn; policy = eaudeqn.Policy.load(sys.argv[1]);"
+           "numpy.save(sys.argv[3], policy.forward(numpy.load(sys.argv[2]))); print(eaudeqn.__file__)")  # fmt: skip
+    done = subprocess.run([sys.executable, "-c", use, pong, tmp_path / "x.npy", tmp_path / "theirs.npy"], check=True,
+                          capture_output=True, text=True, cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path / "site")})  # fmt: skip
+    assert done.stdout.startswith(str(tmp_path / "site"))
+    assert same_bits(np.load(tmp_path / "theirs.npy"), expected)

@@ -80,6 +80,25 @@ def test_a_bad_target_stops_the_run_naming_the_step_and_keeps_what_was_saved(sto
     tally("every loss NaN", 1, "stops with the step; checkpoints and policy stay as they were")
 
 
+@pytest.mark.parametrize("number", BAD)
+@pytest.mark.parametrize("part", ["weights", "bias"])
+def test_a_bad_weight_of_the_network_that_is_shipped_stops_the_save_naming_the_step(part, number, tmp_path):
+    """Between two target updates no loss tells: the save has to."""
+    run, settings = tmp_path / "run", changed(TINY, checkpoint__period=20, checkpoint__keep=4)
+    train(settings, run)
+    for later in checkpoints(run)[-2:]:
+        later.unlink()
+    newest = checkpoints(run)[-1]
+    assert newest.stem.endswith("660"), "just after a target update, with a save before the next"
+    selected = int.from_bytes(archive.read(newest)["population/selected"], "little")
+    archive.forge(newest, **{f"population__network{selected}__dense2__{part}": spoilt(BAD[number])})
+    before = {file.name: file.read_bytes() for file in [*checkpoints(run), run / "policy.safetensors"]}
+    message = one_line_error(train(settings, run, "--resume", code=1))
+    assert "step 680: " in message and "layer dense" in message and "NaN or infinite" in message, message
+    assert {file.name: file.read_bytes() for file in [*checkpoints(run), run / "policy.safetensors"]} == before
+    tally(f"{number} in the network that is shipped", 1, "the save stops with the step; checkpoints and policy stay as they were")
+
+
 EXPLOSIONS = {
     "eaudedqn": changed(TINY, training__steps=20_000, training__learning_rate=1, evaluation__period=0),
     "dqn": ["classic/CartPole-v1", "--algorithm", "dqn", "--set", "training.steps=3000", "--set", "training.learning_rate=1",
