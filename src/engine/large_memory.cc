@@ -54,19 +54,19 @@ void unmap_huge(void* block, std::size_t bytes) {
 #endif
 }
 
-std::size_t rounded(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
+std::size_t whole_units(std::size_t bytes, std::size_t unit) { return (bytes + unit - 1) / unit * unit; }
 
 }  // namespace
 
 void* allocate_large(std::size_t bytes) {
   if (bytes > SIZE_MAX / 2) throw std::bad_alloc();
   std::size_t before = kAlignment + next_shift();
-  std::size_t mapped = bytes >= kLarge ? rounded(before + bytes, kHugePage) : 0;
+  std::size_t mapped = bytes >= kLarge ? whole_units(before + bytes, kHugePage) : 0;
   void* block = mapped > 0 ? map_huge(mapped) : nullptr;
   if (block == nullptr) {
     mapped = 0;
     before = kAlignment;
-    block = std::aligned_alloc(kAlignment, rounded(before + bytes, kAlignment));
+    block = std::aligned_alloc(kAlignment, whole_units(before + bytes, kAlignment));
   }
   if (block == nullptr) throw std::bad_alloc();
   char* memory = static_cast<char*>(block) + before;
