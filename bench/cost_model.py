@@ -28,7 +28,9 @@ def measure(program, rounds):
         output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
         for line in output.splitlines():
             case = json.loads(line)
-            key = (case["convolution"], case["in"], case["out"], case["kernel"], case["positions"], case["form"],
+            case["kind"] = "convolution" if case["convolution"] else (
+                "dense layer" if case["batch"] <= 32 else "dense layer, batch 256")
+            key = (case["kind"], case["in"], case["out"], case["kernel"], case["positions"], case["form"],
                    case["density"])
             if key not in cases or case["microseconds"] < cases[key]["microseconds"]:
                 cases[key] = case
@@ -41,7 +43,7 @@ def features(case):
     terms = [weights * case["positions"]]
     if case["form"] == "compact":
         terms.append((case["in"] + case["out"]) * case["positions"])
-    return terms
+    return [term * case["batch"] / 32 for term in terms]
 
 
 def fit(cases):
@@ -82,13 +84,13 @@ def table(cases, figures):
     for case in cases:
         name = f"{case['in']} -> {case['out']}" + (
             f", {case['kernel']}x{case['kernel']}/{case['stride']}, {case['positions']} positions"
-            if case["convolution"] else ", dense layer")
+            if case["convolution"] else f", {case['kind']}")
         layers.setdefault(name, {}).setdefault(case["density"], {})[case["form"]] = case
     for name, densities in layers.items():
         measured, modelled, worst = [], [], 0.0
         for density, forms in sorted(densities.items()):
             times = {form: case["microseconds"] for form, case in forms.items()}
-            costs = {form: cost(figures[(case["convolution"], form)], case) for form, case in forms.items()}
+            costs = {form: cost(figures[(case["kind"], form)], case) for form, case in forms.items()}
             measured.append((density, times["compact"], times["dense"]))
             modelled.append((density, costs["compact"], costs["dense"]))
             chosen = min(costs, key=costs.get)
@@ -111,10 +113,12 @@ def write_figures(figures, rounds):
     end = text.index("}  // namespace eaudeqn")
     numbers = {key: "{" + ", ".join(f"{value:.5g}" for value in values) + "}" for key, values in figures.items()}
     text = text[:start] + f"""// Measured: {machine()}, one thread, the smallest of {rounds} rounds, {datetime.date.today()}.
-constexpr DenseFigures kDenseConvolution{numbers[(True, "dense")]};
-constexpr DenseFigures kDenseLayer{numbers[(False, "dense")]};
-constexpr CompactFigures kCompactConvolution{numbers[(True, "compact")]};
-constexpr CompactFigures kCompactLayer{numbers[(False, "compact")]};
+constexpr DenseFigures kDenseConvolution{numbers[("convolution", "dense")]};
+constexpr DenseFigures kDenseLayer{numbers[("dense layer", "dense")]};
+constexpr DenseFigures kDenseLayerManySamples{numbers[("dense layer, batch 256", "dense")]};
+constexpr CompactFigures kCompactConvolution{numbers[("convolution", "compact")]};
+constexpr CompactFigures kCompactLayer{numbers[("dense layer", "compact")]};
+constexpr CompactFigures kCompactLayerManySamples{numbers[("dense layer, batch 256", "compact")]};
 
 """ + text[end:]
     path.write_text(text)
@@ -124,7 +128,7 @@ def write_document(lines, rounds):
     path = ROOT / "docs/performance.md"
     text = path.read_text()
     section = f"{BEGIN}\n`bench/cost_model.py --rounds {rounds} --write` on {datetime.date.today()}: {machine()}, 1 thread, " \
-              f"batch 32; forward, backward and Adam of one layer.\n\n{lines}\n{END}"
+              f"batch 32 where nothing else is said; forward, backward and Adam of one layer.\n\n{lines}\n{END}"
     if BEGIN in text:
         text = text[:text.index(BEGIN)] + section + text[text.index(END) + len(END):]
     else:
@@ -143,13 +147,13 @@ def main():
     arguments = parser.parse_args()
     cases = measure(arguments.program, arguments.rounds)
     figures = {}
-    for convolution in (True, False):
+    for kind in dict.fromkeys(c["kind"] for c in cases):
         for form in ("dense", "compact"):
-            chosen = [c for c in cases if c["convolution"] == convolution and c["form"] == form]
-            figures[(convolution, form)] = fit(chosen)
-            errors = [abs(cost(figures[(convolution, form)], c) / c["microseconds"] - 1) for c in chosen]
-            print(f"{'convolution' if convolution else 'dense layer'}, {form}: "
-                  f"{', '.join(f'{f:.4g}' for f in figures[(convolution, form)])} ns; mean error "
+            chosen = [c for c in cases if c["kind"] == kind and c["form"] == form]
+            figures[(kind, form)] = fit(chosen)
+            errors = [abs(cost(figures[(kind, form)], c) / c["microseconds"] - 1) for c in chosen]
+            print(f"{kind}, {form}: "
+                  f"{', '.join(f'{f:.4g}' for f in figures[(kind, form)])} ns; mean error "
                   f"{100 * sum(errors) / len(errors):.0f} %")
     lines = table(cases, figures)
     print(lines)

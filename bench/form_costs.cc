@@ -1,5 +1,6 @@
 // Times the two forms of a layer, dense and compact, over densities: what bench/cost_model.py fits engine/form_cost.h
-// to. One thread, one network, batch 32: forward, backward and Adam. Prints one JSON object per line.
+// to. One thread, one network, batch 32 and, of dense layers, 256: forward, backward and Adam. Prints one JSON object
+// per line.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -14,10 +15,11 @@ namespace {
 
 // The layers of the nature network, of impala, and the hidden layers of small networks.
 const std::vector<LayerCase> kSubjects = {
-    {32, 21, 21, 64, 4, 2, 32, 1.0},  {64, 11, 11, 64, 3, 1, 32, 1.0}, {16, 42, 42, 16, 3, 1, 32, 1.0},
-    {32, 21, 21, 32, 3, 1, 32, 1.0},  {32, 11, 11, 32, 3, 1, 32, 1.0}, {7744, 1, 1, 512, 1, 1, 32, 1.0},
-    {3872, 1, 1, 256, 1, 1, 32, 1.0}, {512, 1, 1, 512, 1, 1, 32, 1.0}, {256, 1, 1, 256, 1, 1, 32, 1.0},
-    {256, 1, 1, 64, 1, 1, 32, 1.0},
+    {32, 21, 21, 64, 4, 2, 32, 1.0},  {64, 11, 11, 64, 3, 1, 32, 1.0},  {16, 42, 42, 16, 3, 1, 32, 1.0},
+    {32, 21, 21, 32, 3, 1, 32, 1.0},  {32, 11, 11, 32, 3, 1, 32, 1.0},  {7744, 1, 1, 512, 1, 1, 32, 1.0},
+    {3872, 1, 1, 256, 1, 1, 32, 1.0}, {512, 1, 1, 512, 1, 1, 32, 1.0},  {256, 1, 1, 256, 1, 1, 32, 1.0},
+    {256, 1, 1, 64, 1, 1, 32, 1.0},   {256, 1, 1, 256, 1, 1, 256, 1.0}, {376, 1, 1, 256, 1, 1, 256, 1.0},
+    {512, 1, 1, 512, 1, 1, 256, 1.0},
 };
 const std::vector<double> kDensities = {0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9};
 
@@ -45,10 +47,11 @@ void measure(LayerCase subject) {
   const NetworkSpec spec = one_layer(subject, true);
   const auto print = [&](const char* form, double density, std::size_t active, double seconds) {
     fmt::print(
-        "{{\"convolution\": {}, \"in\": {}, \"out\": {}, \"kernel\": {}, \"stride\": {}, \"positions\": {}, "
+        "{{\"convolution\": {}, \"batch\": {}, \"in\": {}, \"out\": {}, \"kernel\": {}, \"stride\": {}, \"positions\": "
+        "{}, "
         "\"weights\": {}, \"form\": \"{}\", \"density\": {}, \"active\": {}, \"microseconds\": {:.2f}}}\n",
-        subject.height > 1, subject.in, subject.out, subject.kernel, subject.stride, spec.positions(0), spec.weights(),
-        form, density, active, seconds * 1e6);
+        subject.height > 1, subject.batch, subject.in, subject.out, subject.kernel, subject.stride, spec.positions(0),
+        spec.weights(), form, density, active, seconds * 1e6);
     std::fflush(stdout);
   };
   for (const double density : kDensities) {

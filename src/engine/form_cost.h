@@ -11,11 +11,12 @@ namespace eaudeqn {
 
 enum class LayerForm { cheapest, dense, compact };
 
-// Estimated time of forward, backward and Adam on a batch of 32, in nanoseconds of the machine of form_cost_figures.h.
-// positions: output positions at which each weight is used (NetworkSpec::positions). Pure.
-double dense_cost(const LayerSpec& layer, std::size_t positions);
-double compact_cost(const LayerSpec& layer, std::size_t positions, std::size_t active);
+// Estimated time of forward, backward and Adam per 32 samples, in nanoseconds of the machine of form_cost_figures.h.
+// positions: output positions at which each weight is used (NetworkSpec::positions). by_input: how the plan stores
+// compact dense layers (NetworkPlan::dense_by_input), which also tells small batches from large ones. Pure.
+double dense_cost(const LayerSpec& layer, std::size_t positions, bool by_input);
+double compact_cost(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input);
 
-bool compact_is_cheaper(const LayerSpec& layer, std::size_t positions, std::size_t active);
+bool compact_is_cheaper(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input);
 
 }  // namespace eaudeqn

@@ -16,17 +16,20 @@ const LayerSpec kConvolution{"convolution", 64, 64, 3, 3, true};
 const LayerSpec kDense{"dense", 512, 7744, 1, 1, false};
 
 TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
-  EXPECT_FALSE(compact_is_cheaper(kConvolution, 121, kConvolution.weights()));
-  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights()));
-  EXPECT_TRUE(compact_is_cheaper(kConvolution, 121, kConvolution.weights() / 10));
-  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10));
+  EXPECT_FALSE(compact_is_cheaper(kConvolution, 121, kConvolution.weights(), true));
+  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights(), true));
+  EXPECT_TRUE(compact_is_cheaper(kConvolution, 121, kConvolution.weights() / 10, true));
+  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10, true));
+  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights(), false));
+  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10, false));
 }
 
 TEST(FormCost, ThereIsOneCrossing) {
   for (const auto& [layer, positions] : {std::pair(kConvolution, 121), std::pair(kDense, 1)}) {
     bool cheaper = true;
     for (std::size_t percent = 0; percent <= 100; ++percent) {
-      const bool now = compact_is_cheaper(layer, static_cast<std::size_t>(positions), layer.weights() * percent / 100);
+      const bool now =
+          compact_is_cheaper(layer, static_cast<std::size_t>(positions), layer.weights() * percent / 100, true);
       EXPECT_LE(now, cheaper) << layer.name << " at " << percent << " percent";
       cheaper = now;
     }
