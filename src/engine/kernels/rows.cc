@@ -279,25 +279,19 @@ HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, con
   for (std::size_t r = 0; r < kRows; ++r) finish_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
 }
 
-// The last rows % kRows rows, as one tile of at most kRows.
-template <typename Element, std::size_t kRows, std::size_t kPixels>
-HWY_INLINE void dense_remainder(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows,
-                                std::size_t first_row, std::size_t pixel) {
-  if constexpr (kRows > 0) {
-    if (rows.rows - first_row == kRows) {
-      dense_tile<Element, kRows, kPixels>(weights, row, rows, first_row, pixel);
-    } else {
-      dense_remainder<Element, kRows - 1, kPixels>(weights, row, rows, first_row, pixel);
-    }
-  }
-}
-
-// All rows of kPixels pixels: the input window stays in the first-level cache while the rows pass over it.
+// All rows of kPixels pixels: the input window stays in the first-level cache while the rows pass over it. The last
+// rows go in tiles of four, two and one.
 template <typename Element, std::size_t kRows, std::size_t kPixels>
 void dense_pixels(const DenseWeights& weights, const PixelRow& row, const OutputRows& rows, std::size_t pixel) {
   std::size_t r = 0;
   for (; r + kRows <= rows.rows; r += kRows) dense_tile<Element, kRows, kPixels>(weights, row, rows, r, pixel);
-  dense_remainder<Element, kRows - 1, kPixels>(weights, row, rows, r, pixel);
+  if constexpr (kRows > 4) {
+    for (; r + 4 <= rows.rows; r += 4) dense_tile<Element, 4, kPixels>(weights, row, rows, r, pixel);
+  }
+  if constexpr (kRows > 2) {
+    for (; r + 2 <= rows.rows; r += 2) dense_tile<Element, 2, kPixels>(weights, row, rows, r, pixel);
+  }
+  for (; r < rows.rows; ++r) dense_tile<Element, 1, kPixels>(weights, row, rows, r, pixel);
 }
 
 template <typename Element>
