@@ -176,7 +176,7 @@ class Updates : public testing::TestWithParam<UpdateCase> {
  protected:
   Updates() : config_(with_batch(GetParam().batch)), agent_(config_, GetParam().architecture), pool_(2) {
     for (std::size_t k = 0; k < 3; ++k) {
-      prune_randomly(agent_.population().network(k), 0.3 * static_cast<double>(k), stream_);
+      prune_randomly(agent_.population().network(k), 0.4 * static_cast<double>(k), stream_);
     }
     prune_randomly(agent_.population().target(), 0.5, stream_);
   }
