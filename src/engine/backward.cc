@@ -144,8 +144,8 @@ void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, 
     const NetworkSpec& spec = passes[i].network->spec();
     for (std::size_t l = 0; l < spec.layers.size(); ++l) {
       Layer& layer = passes[i].network->layers()[l];
-      const bool joint = !spec.layers[l].convolution && (layer.by_input() || !layer.compact);
-      const std::size_t weights = stepped_jointly && joint ? 0 : layer.weights.size();
+      const bool stepped = stepped_jointly && has_joint_gradients(spec.layers[l], layer);
+      const std::size_t weights = stepped ? 0 : layer.weights.size();
       for (std::size_t at = 0; at < weights; at += kAdamChunk) {
         pieces.push_back({&steps[i], std::min(kAdamChunk, weights - at), layer.gradient.data() + at,
                           layer.weights.data() + at, layer.first_moment.data() + at, layer.second_moment.data() + at});

@@ -33,9 +33,11 @@ struct WeightUpdate {
 inline bool is_by_input(const Pass& pass, const Operation& operation) {
   return pass.network->layers()[operation.layer].by_input();
 }
+inline bool has_joint_gradients(const LayerSpec& spec, const Layer& layer) {
+  return !spec.convolution && (layer.by_input() || !layer.compact);
+}
 inline bool has_joint_gradients(const Pass& pass, const Operation& operation) {
-  return operation.kind == OperationKind::dense &&
-         (is_by_input(pass, operation) || !pass.network->layers()[operation.layer].compact);
+  return has_joint_gradients(pass.network->spec().layers[operation.layer], pass.network->layers()[operation.layer]);
 }
 
 // Both, of a dense layer of those networks: of weights and bias as `update` says, and d loss / d input from

@@ -12,9 +12,9 @@
 namespace eaudeqn {
 namespace {
 
-// Outputs of a dense layer per task: many, because each task brings all inputs into the cache once more.
-constexpr std::size_t kPanelChunk = 4;  // panels
-constexpr std::size_t kCompactChunk = 256;
+// Of a dense layer per task: many, because each task brings all inputs into the cache once more.
+constexpr std::size_t kPanelChunk = 4;      // panels, in dense form
+constexpr std::size_t kCompactChunk = 256;  // outputs, in compact form stored by output
 
 // One output row of a convolution, all output channels.
 void convolution_row(const Network& network, Workspace& workspace, const Operation& operation, std::size_t block,
