@@ -20,6 +20,12 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- cost model: written by bench/cost_model.py -->", "<!-- end of cost model -->"
 
 
+def kind(case):
+    if case["convolution"]:
+        return "convolution of bytes" if case["bytes"] else "convolution"
+    return "dense layer" if case["batch"] <= 32 else "dense layer, batch 256"
+
+
 def measure(program, rounds):
     """The smallest time of each case over the rounds, in order."""
     cases = {}
@@ -28,8 +34,7 @@ def measure(program, rounds):
         output = subprocess.run([program], check=True, capture_output=True, text=True).stdout
         for line in output.splitlines():
             case = json.loads(line)
-            case["kind"] = "convolution" if case["convolution"] else (
-                "dense layer" if case["batch"] <= 32 else "dense layer, batch 256")
+            case["kind"] = kind(case)
             key = (case["kind"], case["in"], case["out"], case["kernel"], case["positions"], case["form"],
                    case["density"])
             if key not in cases or case["microseconds"] < cases[key]["microseconds"]:
@@ -83,7 +88,7 @@ def table(cases, figures):
     layers = {}
     for case in cases:
         name = f"{case['in']} -> {case['out']}" + (
-            f", {case['kernel']}x{case['kernel']}/{case['stride']}, {case['positions']} positions"
+            f", {case['kernel']}x{case['kernel']}/{case['stride']}, {case['positions']} positions" + ", bytes" * case["bytes"]
             if case["convolution"] else f", {case['kind']}")
         layers.setdefault(name, {}).setdefault(case["density"], {})[case["form"]] = case
     for name, densities in layers.items():
@@ -114,9 +119,11 @@ def write_figures(figures, rounds):
     numbers = {key: "{" + ", ".join(f"{value:.5g}" for value in values) + "}" for key, values in figures.items()}
     text = text[:start] + f"""// Measured: {machine()}, one thread, the smallest of {rounds} rounds, {datetime.date.today()}.
 constexpr DenseFigures kDenseConvolution{numbers[("convolution", "dense")]};
+constexpr DenseFigures kDenseByteConvolution{numbers[("convolution of bytes", "dense")]};
 constexpr DenseFigures kDenseLayer{numbers[("dense layer", "dense")]};
 constexpr DenseFigures kDenseLayerManySamples{numbers[("dense layer, batch 256", "dense")]};
 constexpr CompactFigures kCompactConvolution{numbers[("convolution", "compact")]};
+constexpr CompactFigures kCompactByteConvolution{numbers[("convolution of bytes", "compact")]};
 constexpr CompactFigures kCompactLayer{numbers[("dense layer", "compact")]};
 constexpr CompactFigures kCompactLayerManySamples{numbers[("dense layer, batch 256", "compact")]};
 

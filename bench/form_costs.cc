@@ -13,7 +13,9 @@
 namespace eaudeqn {
 namespace {
 
-// The layers of the nature network, of impala, and the hidden layers of small networks.
+// The first layers of nature and impala, which read bytes; the other layers of both, and the hidden layers of small
+// networks.
+const std::vector<LayerCase> kByteSubjects = {{4, 84, 84, 32, 8, 4, 32, 1.0}, {4, 84, 84, 16, 3, 1, 32, 1.0}};
 const std::vector<LayerCase> kSubjects = {
     {32, 21, 21, 64, 4, 2, 32, 1.0},  {64, 11, 11, 64, 3, 1, 32, 1.0},  {16, 42, 42, 16, 3, 1, 32, 1.0},
     {32, 21, 21, 32, 3, 1, 32, 1.0},  {32, 11, 11, 32, 3, 1, 32, 1.0},  {7744, 1, 1, 512, 1, 1, 32, 1.0},
@@ -43,22 +45,23 @@ double smallest(LayerBench& layer, double budget_seconds) {
   return best;
 }
 
-void measure(LayerCase subject) {
-  const NetworkSpec spec = one_layer(subject, true);
+void measure(LayerCase subject, bool bytes) {
+  const NetworkSpec spec = one_layer(subject, !bytes, bytes);
   const auto print = [&](const char* form, double density, std::size_t active, double seconds) {
     fmt::print(
-        "{{\"convolution\": {}, \"batch\": {}, \"in\": {}, \"out\": {}, \"kernel\": {}, \"stride\": {}, \"positions\": "
+        "{{\"convolution\": {}, \"bytes\": {}, \"batch\": {}, \"in\": {}, \"out\": {}, \"kernel\": {}, \"stride\": {}, "
+        "\"positions\": "
         "{}, "
         "\"weights\": {}, \"form\": \"{}\", \"density\": {}, \"active\": {}, \"microseconds\": {:.2f}}}\n",
-        subject.height > 1, subject.batch, subject.in, subject.out, subject.kernel, subject.stride, spec.positions(0),
-        spec.weights(), form, density, active, seconds * 1e6);
+        subject.height > 1, bytes, subject.batch, subject.in, subject.out, subject.kernel, subject.stride,
+        spec.positions(0), spec.weights(), form, density, active, seconds * 1e6);
     std::fflush(stdout);
   };
   for (const double density : kDensities) {
     subject.density = density;
-    LayerBench compact(subject, true, false, LayerForm::compact);
+    LayerBench compact(subject, !bytes, bytes, LayerForm::compact);
     print("compact", density, compact.active(), smallest(compact, 0.08));
-    LayerBench dense(subject, true, false, LayerForm::dense);
+    LayerBench dense(subject, !bytes, bytes, LayerForm::dense);
     print("dense", density, dense.active(), smallest(dense, 0.08));
   }
 }
@@ -67,5 +70,6 @@ void measure(LayerCase subject) {
 }  // namespace eaudeqn
 
 int main() {
-  for (const eaudeqn::LayerCase& subject : eaudeqn::kSubjects) eaudeqn::measure(subject);
+  for (const eaudeqn::LayerCase& subject : eaudeqn::kByteSubjects) eaudeqn::measure(subject, true);
+  for (const eaudeqn::LayerCase& subject : eaudeqn::kSubjects) eaudeqn::measure(subject, false);
 }

@@ -177,9 +177,9 @@ TEST_P(MlpNetworks, InputGradientsEqualFiniteDifferencesAndLeaveWeightGradientsA
 INSTANTIATE_TEST_SUITE_P(Densities, MlpNetworks,
                          testing::Values(NetworkCase{"mlp", 1.0, 32}, NetworkCase{"mlp", 0.4, 40}));
 
-// Some updates with each number of threads; returns all weights.
-std::vector<float> train(int threads, std::size_t batch) {
-  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network("impala")));
+// Some updates, backward and Adam apart or in one; returns all weights.
+std::vector<float> train(int threads, std::size_t batch, bool in_one = false, const std::string& kind = "impala") {
+  const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network(kind)));
   RandomStream stream(5, "threads");
   std::vector<Network> networks;
   std::vector<Workspace> workspaces;
@@ -206,8 +206,12 @@ std::vector<float> train(int threads, std::size_t batch) {
           pass.workspace->set_output_gradient(b, a, pass.workspace->output(b, a) - 1.0F);
       }
     }
-    backward(passes, pool);
-    adam_step(passes, 1e-2, 1e-4, pool);
+    if (in_one) {
+      backward_and_adam(passes, 1e-2, 1e-4, pool);
+    } else {
+      backward(passes, pool);
+      adam_step(passes, 1e-2, 1e-4, pool);
+    }
   }
   std::vector<float> all;
   for (const Network& network : networks) {
@@ -223,6 +227,13 @@ std::vector<float> train(int threads, std::size_t batch) {
 TEST(Determinism, AnyNumberOfThreadsGivesTheSameBits) {
   const auto one = train(1, 40);
   for (const int threads : {2, 3, 5}) EXPECT_EQ(one, train(threads, 40)) << threads << " threads";
+}
+
+TEST(Determinism, BackwardAndAdamInOneGiveTheSameBits) {
+  for (const char* kind : {"nature", "impala"}) {
+    const auto apart = train(1, 40, false, kind);
+    for (const int threads : {1, 2}) EXPECT_EQ(apart, train(threads, 40, true, kind)) << kind << ", " << threads;
+  }
 }
 
 TEST(Determinism, ASampleGivesTheSameOutputInAnyBatch) {

@@ -5,22 +5,32 @@
 
 namespace eaudeqn {
 
-double dense_cost(const LayerSpec& layer, std::size_t positions, bool by_input) {
-  const DenseFigures& figures = layer.convolution ? kDenseConvolution : by_input ? kDenseLayer : kDenseLayerManySamples;
-  return figures.per_product * static_cast<double>(layer.weights() * positions);
+namespace {
+
+const DenseFigures& dense_figures(const LayerSpec& layer, const LayerUse& use) {
+  if (layer.convolution) return use.bytes ? kDenseByteConvolution : kDenseConvolution;
+  return use.by_input ? kDenseLayer : kDenseLayerManySamples;
+}
+const CompactFigures& compact_figures(const LayerSpec& layer, const LayerUse& use) {
+  if (layer.convolution) return use.bytes ? kCompactByteConvolution : kCompactConvolution;
+  return use.by_input ? kCompactLayer : kCompactLayerManySamples;
 }
 
-double compact_cost(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input) {
-  const CompactFigures& figures = layer.convolution ? kCompactConvolution
-                                  : by_input        ? kCompactLayer
-                                                    : kCompactLayerManySamples;
+}  // namespace
+
+double dense_cost(const LayerSpec& layer, const LayerUse& use) {
+  return dense_figures(layer, use).per_product * static_cast<double>(layer.weights() * use.positions);
+}
+
+double compact_cost(const LayerSpec& layer, const LayerUse& use, std::size_t active) {
+  const CompactFigures& figures = compact_figures(layer, use);
   // A row of one output (forward) or of one input (backward) begins and ends once per position, whatever its weights.
-  const auto rows = static_cast<double>((layer.out + layer.in) * positions);
-  return figures.per_product * static_cast<double>(active * positions) + figures.per_row * rows;
+  const auto rows = static_cast<double>((layer.out + layer.in) * use.positions);
+  return figures.per_product * static_cast<double>(active * use.positions) + figures.per_row * rows;
 }
 
-bool compact_is_cheaper(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input) {
-  return compact_cost(layer, positions, active, by_input) < dense_cost(layer, positions, by_input);
+bool compact_is_cheaper(const LayerSpec& layer, const LayerUse& use, std::size_t active) {
+  return compact_cost(layer, use, active) < dense_cost(layer, use);
 }
 
 }  // namespace eaudeqn

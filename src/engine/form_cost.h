@@ -11,12 +11,19 @@ namespace eaudeqn {
 
 enum class LayerForm { cheapest, dense, compact };
 
-// Estimated time of forward, backward and Adam per 32 samples, in nanoseconds of the machine of form_cost_figures.h.
-// positions: output positions at which each weight is used (NetworkSpec::positions). by_input: how the plan stores
-// compact dense layers (NetworkPlan::dense_by_input), which also tells small batches from large ones. Pure.
-double dense_cost(const LayerSpec& layer, std::size_t positions, bool by_input);
-double compact_cost(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input);
+// How a layer is used, besides its shape.
+struct LayerUse {
+  std::size_t positions = 1;  // output positions at which each weight is used (NetworkSpec::positions)
+  bool by_input = false;  // how the plan stores compact dense layers (NetworkPlan::dense_by_input), which also tells
+                          // small batches from large ones
+  bool bytes = false;     // it reads the input as bytes, whose gradient nobody wants (LayerPlan::reads_bytes)
+};
 
-bool compact_is_cheaper(const LayerSpec& layer, std::size_t positions, std::size_t active, bool by_input);
+// Estimated time of forward, backward and Adam per 32 samples, in nanoseconds of the machine of form_cost_figures.h.
+// Pure.
+double dense_cost(const LayerSpec& layer, const LayerUse& use);
+double compact_cost(const LayerSpec& layer, const LayerUse& use, std::size_t active);
+
+bool compact_is_cheaper(const LayerSpec& layer, const LayerUse& use, std::size_t active);
 
 }  // namespace eaudeqn

@@ -11,11 +11,13 @@ struct CompactFigures {
 };
 
 // Measured: Intel(R) Xeon(R) Processor, one thread, the smallest of 2 rounds, 2026-11-27.
-constexpr DenseFigures kDenseConvolution{1.3196};
-constexpr DenseFigures kDenseLayer{2.1156};
-constexpr DenseFigures kDenseLayerManySamples{1.3825};
-constexpr CompactFigures kCompactConvolution{1.6366, 13.095};
-constexpr CompactFigures kCompactLayer{3.0974, 12.176};
-constexpr CompactFigures kCompactLayerManySamples{3.0914, 8.1672};
+constexpr DenseFigures kDenseConvolution{1.2578};
+constexpr DenseFigures kDenseByteConvolution{1.0504};
+constexpr DenseFigures kDenseLayer{1.9226};
+constexpr DenseFigures kDenseLayerManySamples{1.334};
+constexpr CompactFigures kCompactConvolution{1.5951, 13.233};
+constexpr CompactFigures kCompactByteConvolution{1.9256, 5.2095};
+constexpr CompactFigures kCompactLayer{2.976, 11.953};
+constexpr CompactFigures kCompactLayerManySamples{3.055, 7.8633};
 
 }  // namespace eaudeqn

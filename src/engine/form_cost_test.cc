@@ -13,15 +13,18 @@ namespace eaudeqn {
 namespace {
 
 const LayerSpec kConvolution{"convolution", 64, 64, 3, 3, true};
+const LayerSpec kOfBytes{"convolution", 32, 4, 8, 8, true};
 const LayerSpec kDense{"dense", 512, 7744, 1, 1, false};
 
 TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
-  EXPECT_FALSE(compact_is_cheaper(kConvolution, 121, kConvolution.weights(), true));
-  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights(), true));
-  EXPECT_TRUE(compact_is_cheaper(kConvolution, 121, kConvolution.weights() / 10, true));
-  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10, true));
-  EXPECT_FALSE(compact_is_cheaper(kDense, 1, kDense.weights(), false));
-  EXPECT_TRUE(compact_is_cheaper(kDense, 1, kDense.weights() / 10, false));
+  EXPECT_FALSE(compact_is_cheaper(kConvolution, {121, true}, kConvolution.weights()));
+  EXPECT_FALSE(compact_is_cheaper(kOfBytes, {441, true, true}, kOfBytes.weights()));
+  EXPECT_TRUE(compact_is_cheaper(kOfBytes, {441, true, true}, kOfBytes.weights() / 10));
+  EXPECT_FALSE(compact_is_cheaper(kDense, {1, true}, kDense.weights()));
+  EXPECT_TRUE(compact_is_cheaper(kConvolution, {121, true}, kConvolution.weights() / 10));
+  EXPECT_TRUE(compact_is_cheaper(kDense, {1, true}, kDense.weights() / 10));
+  EXPECT_FALSE(compact_is_cheaper(kDense, {1, false}, kDense.weights()));
+  EXPECT_TRUE(compact_is_cheaper(kDense, {1, false}, kDense.weights() / 10));
 }
 
 TEST(FormCost, ThereIsOneCrossing) {
@@ -29,7 +32,7 @@ TEST(FormCost, ThereIsOneCrossing) {
     bool cheaper = true;
     for (std::size_t percent = 0; percent <= 100; ++percent) {
       const bool now =
-          compact_is_cheaper(layer, static_cast<std::size_t>(positions), layer.weights() * percent / 100, true);
+          compact_is_cheaper(layer, {static_cast<std::size_t>(positions), true}, layer.weights() * percent / 100);
       EXPECT_LE(now, cheaper) << layer.name << " at " << percent << " percent";
       cheaper = now;
     }

@@ -77,9 +77,7 @@ void panel_part(const Job& job, std::size_t first, std::size_t last, float* scra
     for (std::size_t p = 0; p < count; ++p) {
       float* gradient = scratch + p * size;
       const std::size_t begin = panels.place((panel + p) * kPanelOutputs, first);
-      for (std::size_t i = 0; !layer.stored_mask.empty() && i < size; ++i) {
-        gradient[i] = layer.stored_mask[begin + i] != 0 ? gradient[i] : 0.0F;
-      }
+      if (!layer.stored_mask.empty()) keep_masked(layer.stored_mask.data() + begin, size, gradient);
       if (job.step != nullptr) {
         step_weights(*job.step, layer, begin, size, gradient);
       } else {

@@ -76,6 +76,7 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   const TensorLayout input = plan.activation(operation.input, 1, 1);
   const TensorLayout gradient = plan.gradient(operation.output, 1, 1);
   LayerPlan result;
+  result.reads_bytes = plan.byte_planes && operation.input == 0;
   result.pad_top = same_padding(input.height, layer.rows, operation.stride).before;
   result.pad_left = same_padding(input.width, layer.columns, operation.stride).before;
   for (std::size_t c = 0; c < layer.in; ++c) {

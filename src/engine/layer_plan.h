@@ -26,6 +26,7 @@ struct TileFootprint {
 
 struct LayerPlan {
   std::size_t pad_top = 0, pad_left = 0;
+  bool reads_bytes = false;                          // NetworkPlan::byte_planes, and this layer reads the input
   std::vector<std::int32_t> offsets;                 // [row_size] pixels from the first cell of the window, channel 0
   std::vector<std::int32_t> input_gradient_offsets;  // dense layers: the same in the gradient of the input
   std::vector<GradientPhase> phases;

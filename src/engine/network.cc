@@ -194,9 +194,12 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerFor
   layer.mask = weights.mask;
   layer.masks_version = next_masks_version();
   layer.active = static_cast<std::size_t>(std::count(layer.mask.begin(), layer.mask.end(), std::uint8_t{1}));
-  layer.compact = form == LayerForm::cheapest
-                      ? compact_is_cheaper(spec, plan_->spec.positions(index), layer.active, plan_->dense_by_input)
-                      : form == LayerForm::compact;
+  layer.compact =
+      form == LayerForm::cheapest
+          ? compact_is_cheaper(spec,
+                               {plan_->spec.positions(index), plan_->dense_by_input, plan_->layers[index].reads_bytes},
+                               layer.active)
+          : form == LayerForm::compact;
   layer.positions.clear();
   layer.columns = {};
   layer.forward = {};

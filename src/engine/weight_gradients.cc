@@ -97,9 +97,8 @@ Part part_of(const Pass& pass, const Operation& operation, const Parts& parts, s
 // In dense form inactive weights have a gradient too, until here. Output channels [first, last).
 void mask_gradient(const LayerSpec& spec, Layer& layer, std::size_t first, std::size_t last) {
   if (layer.active == layer.mask.size()) return;
-  for (std::size_t i = first * spec.row_size(); i < last * spec.row_size(); ++i) {
-    layer.gradient.data()[i] = layer.mask[i] != 0 ? layer.gradient.data()[i] : 0.0F;
-  }
+  const std::size_t begin = first * spec.row_size();
+  keep_masked(layer.mask.data() + begin, (last - first) * spec.row_size(), layer.gradient.data() + begin);
 }
 
 // A convolution in dense form: all weights of a part, to their places in `gradient`, the whole layer in full order.

@@ -3,6 +3,7 @@
 
 #include <cmath>
 #include <cstring>
+#include <limits>
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/elementwise.cc"
@@ -27,8 +28,12 @@ HWY_INLINE void adam_vector(D d, const AdamStep& step, const float* HWY_RESTRICT
   const auto rest1 = hn::Set(d, static_cast<float>(1.0 - 0.9));
   const auto rest2 = hn::Set(d, static_cast<float>(1.0 - 0.999));
   const auto g = hn::LoadU(d, gradient);
-  const auto m = hn::Add(hn::Mul(b1, hn::LoadU(d, first_moment)), hn::Mul(rest1, g));
-  const auto v = hn::Add(hn::Mul(b2, hn::LoadU(d, second_moment)), hn::Mul(rest2, hn::Mul(g, g)));
+  auto m = hn::Add(hn::Mul(b1, hn::LoadU(d, first_moment)), hn::Mul(rest1, g));
+  auto v = hn::Add(hn::Mul(b2, hn::LoadU(d, second_moment)), hn::Mul(rest2, hn::Mul(g, g)));
+  // Comparisons that are false for NaN, which stays.
+  const auto smallest = hn::Set(d, std::numeric_limits<float>::min());
+  m = hn::IfThenZeroElse(hn::Lt(hn::Abs(m), smallest), m);
+  v = hn::IfThenZeroElse(hn::Lt(v, smallest), v);
   const auto direction = hn::Div(hn::Mul(hn::Set(d, step.rate), m), hn::Add(hn::Sqrt(v), hn::Set(d, step.epsilon)));
   hn::StoreU(m, d, first_moment);
   hn::StoreU(v, d, second_moment);
@@ -43,6 +48,19 @@ void adam_update_target(const AdamStep& step, std::size_t count, const float* gr
   }
   const hn::CappedTag<float, 1> one;
   for (; i < count; ++i) adam_vector(one, step, gradient + i, weights + i, first_moment + i, second_moment + i);
+}
+
+void keep_masked_target(const std::uint8_t* HWY_RESTRICT mask, std::size_t count, float* HWY_RESTRICT values) {
+  const Tag d;
+  const hn::Rebind<std::int32_t, Tag> words;
+  const hn::Rebind<std::uint8_t, Tag> bytes;
+  std::size_t i = 0;
+  for (; i + kVectorWidth <= count; i += kVectorWidth) {
+    const auto word = hn::PromoteTo(words, hn::LoadU(bytes, mask + i));
+    const auto keep = hn::RebindMask(d, hn::Ne(word, hn::Zero(words)));
+    hn::StoreU(hn::IfThenElseZero(keep, hn::LoadU(d, values + i)), d, values + i);
+  }
+  for (; i < count; ++i) values[i] = mask[i] != 0 ? values[i] : 0.0F;
 }
 
 void relu_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
@@ -211,6 +229,7 @@ HWY_AFTER_NAMESPACE();
 namespace eaudeqn {
 
 HWY_EXPORT(adam_update_target);
+HWY_EXPORT(keep_masked_target);
 HWY_EXPORT(relu_forward_target);
 HWY_EXPORT(relu_backward_target);
 HWY_EXPORT(copy_or_add_target);
@@ -228,6 +247,10 @@ AdamStep::AdamStep(double learning_rate, double epsilon_, std::int64_t step) {
 void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
                  float* second_moment) {
   HWY_DYNAMIC_DISPATCH(adam_update_target)(step, count, gradient, weights, first_moment, second_moment);
+}
+
+void keep_masked(const std::uint8_t* mask, std::size_t count, float* values) {
+  HWY_DYNAMIC_DISPATCH(keep_masked_target)(mask, count, values);
 }
 
 void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,

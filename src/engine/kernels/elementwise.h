@@ -18,9 +18,14 @@ struct AdamStep {
 
   AdamStep(double learning_rate, double epsilon_, std::int64_t step);  // step counts from 1
 };
-// w -= rate x m / (sqrt(v) + epsilon) with the moments m and v moved first. Arrays of `count` floats.
+// w -= rate x m / (sqrt(v) + epsilon) with the moments m and v moved first; moments nearer to 0 than the smallest
+// normal number become 0. (Those of weights behind dead units shrink for ever, and processors are slow below it: a step
+// took up to eight times as long.) Arrays of `count` floats.
 void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
                  float* second_moment);
+
+// values[i] = 0 where mask[i] is 0.
+void keep_masked(const std::uint8_t* mask, std::size_t count, float* values);
 
 // output = max(0, input), one block, every channel.
 void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
