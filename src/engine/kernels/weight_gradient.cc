@@ -230,6 +230,24 @@ void sum_row(const GradientPlanes& planes, const Piece* pieces, std::size_t coun
   sum_remainder<Element, kStep, kTilePixels - 1>(planes, pieces, count, offsets, gradient_row, input_row, x);
 }
 
+template <typename Element>
+void sum_row_of_step(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
+                     const float* gradient_row, const Element* input_row) {
+#ifdef NDEBUG  // as in rows.cc
+  switch (planes.input_step) {
+    case Distance{kLanes}:
+      return sum_row<Element, Distance{kLanes}>(planes, pieces, count, offsets, gradient_row, input_row);
+    case Distance{2 * kLanes}:
+      return sum_row<Element, Distance{2 * kLanes}>(planes, pieces, count, offsets, gradient_row, input_row);
+    case Distance{4 * kLanes}:
+      return sum_row<Element, Distance{4 * kLanes}>(planes, pieces, count, offsets, gradient_row, input_row);
+    default:
+      break;
+  }
+#endif
+  sum_row<Element, 0>(planes, pieces, count, offsets, gradient_row, input_row);
+}
+
 // The sums of all pieces fit the scratch.
 template <typename Element>
 void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
@@ -244,19 +262,7 @@ void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t c
                              static_cast<Distance>(y) * planes.input_row_pitch;
       const float* row = planes.output_gradient + static_cast<Distance>(b) * planes.gradient_block_pitch +
                          static_cast<Distance>(y) * planes.gradient_row_pitch;
-      switch (planes.input_step) {
-        case Distance{kLanes}:
-          sum_row<Element, Distance{kLanes}>(planes, pieces, count, offsets, row, input);
-          break;
-        case Distance{2 * kLanes}:
-          sum_row<Element, Distance{2 * kLanes}>(planes, pieces, count, offsets, row, input);
-          break;
-        case Distance{4 * kLanes}:
-          sum_row<Element, Distance{4 * kLanes}>(planes, pieces, count, offsets, row, input);
-          break;
-        default:
-          sum_row<Element, 0>(planes, pieces, count, offsets, row, input);
-      }
+      sum_row_of_step(planes, pieces, count, offsets, row, input);
     }
     const bool accumulate = planes.accumulate || b > 0;
     for (std::size_t p = 0; p < count; ++p) {
