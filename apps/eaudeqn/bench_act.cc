@@ -77,9 +77,9 @@ std::vector<double> measure_actions(Network& network, const Arguments& arguments
   return times;
 }
 
-Json measure_row(Network& network, const Arguments& arguments) {
+Json measure_row(Network& network, double sparsity, const Arguments& arguments) {
   const std::vector<double> times = measure_actions(network, arguments);
-  return {{"sparsity", network.sparsity()},
+  return {{"sparsity", sparsity},
           {"microseconds_median", median(times)},
           {"microseconds_min", minimum(times)},
           {"microseconds", times}};
@@ -90,19 +90,22 @@ int run_bench_act(const Arguments& arguments) {
   Json rows = Json::array();
   if (arguments.policy.empty()) {
     json["network"] = arguments.network;
-    json["features"] = arguments.features;
+    json["features"] = arguments.network == "mlp" ? Json() : Json(arguments.features);
     json["distribution"] = arguments.distribution;
     for (const double sparsity : arguments.sparsities) {
       Network network = random_network(arguments, sparsity);
-      rows.push_back(measure_row(network, arguments));
+      rows.push_back(measure_row(network, sparsity, arguments));
     }
   } else {
     const auto file = policy_file(arguments.policy);
     Network network = make_network(read_policy(file), file.string());
     json["network"] = network.spec().architecture.kind;
-    json["features"] = network.spec().architecture.features;
-    rows.push_back(measure_row(network, arguments));
+    const Architecture& architecture = network.spec().architecture;
+    json["features"] = architecture.kind == "mlp" ? Json() : Json(architecture.features);
+    rows.push_back(measure_row(network, network.sparsity(), arguments));
   }
+  json["networks"] = 1;
+  json["batch"] = 1;
   json["mode"] = arguments.mode;
   json["rows"] = rows;
   if (arguments.json) {
@@ -125,6 +128,7 @@ int run_bench_act(const Arguments& arguments) {
 void add_bench_act(CLI::App& bench, Run& run) {
   auto* command =
       bench.add_subcommand("act", "One greedy action on one thread: from the raw observation to the largest output.");
+  command->option_defaults()->always_capture_default();
   auto a = std::make_shared<Arguments>();
   auto* policy = command->add_option("--policy", a->policy, "A run directory or a policy.safetensors, as it is")
                      ->type_name("RUN|POLICY");

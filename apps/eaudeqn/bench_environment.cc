@@ -67,12 +67,15 @@ int run_bench_environment(const Arguments& arguments) {
 
 void add_bench_environment(CLI::App& bench, Run& run) {
   auto* command = bench.add_subcommand("environment", "Steps per second with random actions, preprocessing included.");
+  command->option_defaults()->always_capture_default();
   auto a = std::make_shared<Arguments>();
   command->add_option("environment", a->environment, "See `eaudeqn list environments`")->required()->type_name("ENV");
   command->add_option("--steps", a->steps, "Steps per repeat")->check(CLI::Range(1, 1000000000));
   command->add_option("--repeats", a->repeats, "Timed repeats, after one that does not count")
       ->check(CLI::Range(1, 1000000));
-  command->add_option("--seed", a->seed, "Of the environment and the actions");
+  command->add_option("--seed", a->seed, "Of the environment and the actions")
+      ->check(whole_number(0))
+      ->capture_default_str();
   command->add_flag("--json", a->json, "One JSON object on stdout");
   command->callback([a, &run] { run = [a] { return run_bench_environment(*a); }; });
 }

@@ -102,6 +102,7 @@ int run_bench_replay(const Arguments& arguments) {
 
 void add_bench_replay(CLI::App& bench, Run& run) {
   auto* command = bench.add_subcommand("replay", "Store and sample transitions of an environment; one thread.");
+  command->option_defaults()->always_capture_default();
   auto a = std::make_shared<Arguments>();
   command->add_option("environment", a->environment, "See `eaudeqn list environments`")->type_name("ENV");
   command->add_option("--transitions", a->transitions, "Transitions stored")->check(CLI::Range(1, 1000000));

@@ -371,6 +371,7 @@ int run_bench_step(const Arguments& arguments) {
 void add_bench_step(CLI::App& bench, Run& run) {
   auto* command = bench.add_subcommand(
       "step", "Where the time of an environment step of training goes: emulator, acting, replay, parts of the update.");
+  command->option_defaults()->always_capture_default();
   auto a = std::make_shared<Arguments>();
   command->add_option("environment", a->environment, "A game: see `eaudeqn list environments`")->type_name("ENV");
   command->add_option("--network", a->network, "Kind")->check(CLI::IsMember({"nature", "impala"}));

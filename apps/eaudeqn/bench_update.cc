@@ -169,7 +169,7 @@ int run_bench_update(Arguments arguments) {
   Json json = describe_machine(arguments.threads);
   json["kind"] = arguments.kind;
   json["network"] = arguments.kind == "sac" ? "mlp" : arguments.network;
-  json["features"] = arguments.features;
+  json["features"] = arguments.kind == "sac" || arguments.network == "mlp" ? Json() : Json(arguments.features);
   json["networks"] = arguments.networks;
   json["batch"] = arguments.batch;
   json["distribution"] = arguments.distribution;
@@ -195,6 +195,7 @@ int run_bench_update(Arguments arguments) {
 void add_bench_update(CLI::App& bench, Run& run) {
   auto* command = bench.add_subcommand(
       "update", "One gradient step of K networks on one shared batch: target forward, K forwards, backwards, Adam.");
+  command->option_defaults()->always_capture_default();
   auto a = std::make_shared<Arguments>();
   command->add_option("--kind", a->kind, "dqn: value networks; sac: K twin critics of observation and action")
       ->check(CLI::IsMember({"dqn", "sac"}));
@@ -205,7 +206,7 @@ void add_bench_update(CLI::App& bench, Run& run) {
   command->add_option("--observation", a->observation, "Observation size (mlp, sac)")->check(CLI::Range(1, 65536));
   command->add_option("--actions", a->actions, "Actions")->check(CLI::Range(1, 4096));
   command->add_option("--networks", a->networks, "K")->check(CLI::Range(1, 64));
-  command->add_option("--batch", a->batch, "Samples; default 32, sac 256")->check(CLI::Range(1, 4096));
+  command->add_option("--batch", a->batch, "Samples; default 32, sac 256")->default_str("")->check(CLI::Range(1, 4096));
   command->add_option("--sparsity", a->sparsities, "Shares of inactive weights, of the online networks and the target")
       ->delimiter(',')
       ->check(CLI::Range(0.0, 1.0));

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <cstdint>
 #include <filesystem>
 #include <functional>
 
@@ -22,6 +23,9 @@ void add_dataset(CLI::App& app, Run& run);
 void add_sweep(CLI::App& app, Run& run);
 void add_report(CLI::App& app, Run& run);
 void add_export(CLI::App& app, Run& run);
+
+// For options: a whole number from `least` on.
+CLI::Validator whole_number(std::int64_t least);
 
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);

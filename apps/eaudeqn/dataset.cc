@@ -80,12 +80,14 @@ void add_dataset(CLI::App& app, Run& run) {
       ->add_option("--steps", request.steps,
                    "Entries to write; on Atari each episode begins with three entries of zeros, as in the original")
       ->required()
-      ->check(CLI::PositiveNumber);
+      ->check(whole_number(1));
   command->add_option("--output", arguments->output, "Folder for the files; made if it is not there")
       ->required()
       ->type_name("DIR");
   command->add_option("--epsilon", request.epsilon, "Share of random actions")->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", request.seed, "Environment and exploration; same seed, same files");
+  command->add_option("--seed", request.seed, "Environment and exploration; same seed, same files")
+      ->check(whole_number(0))
+      ->capture_default_str();
   command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");
   command->callback([arguments, &run] { run = [arguments] { return run_record(*arguments); }; });
 }

@@ -93,13 +93,17 @@ void add_evaluate(CLI::App& app, Run& run) {
       ->required()
       ->type_name("RUN|POLICY");
   auto* episodes = command->add_option("--episodes", arguments->episodes, "Whole episodes (default: the run's config)")
-                       ->check(CLI::PositiveNumber);
-  command->add_option("--steps", arguments->steps, "Or: as many steps; an unfinished last episode is not counted")
-      ->check(CLI::PositiveNumber)
+                       ->check(whole_number(1));
+  command
+      ->add_option("--steps", arguments->steps,
+                   "Or: as many steps; an unfinished last episode counts only if it is the only one")
+      ->check(whole_number(1))
       ->excludes(episodes);
   command->add_option("--epsilon", arguments->epsilon, "Share of random actions (default: the run's config)")
       ->check(CLI::Range(0.0, 1.0));
-  command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns");
+  command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns")
+      ->check(whole_number(0))
+      ->capture_default_str();
   command
       ->add_option("--video", arguments->video,
                    "Film it: the screen, what the agent sees and its values; .mp4, .webm, .webp or .gif; one episode "

@@ -1,12 +1,27 @@
 // The command line. Exit codes: 0 done, 1 failed, 2 bad usage or config, 75 stopped by a signal after saving.
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
+#include <charconv>
 #include <cstdio>
 #include <exception>
 
 #include "commands.h"
+#include "core/nearest.h"
 #include "eaudeqn/error.h"
 #include "experiment/signals.h"
 
 namespace eaudeqn {
+
+CLI::Validator whole_number(std::int64_t least) {
+  const auto check = [least](const std::string& text) {
+    std::int64_t value = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+    const bool good = error == std::errc() && end == text.data() + text.size() && value >= least;
+    return good ? std::string() : fmt::format("wants a whole number from {} on, got {}", least, text);
+  };
+  return {check, fmt::format("from {} on", least)};
+}
 
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy) {
   if (!std::filesystem::exists(run_or_policy)) {
@@ -31,6 +46,60 @@ namespace {
 
 constexpr int kExitUsage = 2;
 
+// The chosen subcommand of a subcommand ... of the program.
+const CLI::App& innermost(const CLI::App& app) {
+  const auto chosen = app.get_subcommands();
+  return chosen.empty() ? app : innermost(*chosen.back());
+}
+
+std::string full_name(const CLI::App& app) {
+  return app.get_parent() == nullptr ? app.get_name() : full_name(*app.get_parent()) + " " + app.get_name();
+}
+
+std::vector<std::string> command_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::App* command : app.get_subcommands(nullptr)) names.push_back(command->get_name());
+  return names;
+}
+
+std::vector<std::string> option_names(const CLI::App& app) {
+  std::vector<std::string> names;
+  for (const CLI::Option* option : app.get_options()) {
+    for (const std::string& name : option->get_lnames()) names.push_back("--" + name);
+  }
+  return names;
+}
+
+std::string did_you_mean(const std::string& word, const std::vector<std::string>& names) {
+  const std::string nearest = nearest_match(word, names);
+  return nearest.empty() ? "." : fmt::format("; did you mean {}?", nearest);
+}
+
+// What CLI11 says of a command line that it does not accept, in words that help.
+std::string explain(const CLI::App& app, const CLI::ParseError& error) {
+  const CLI::App& command = innermost(app);
+  const std::string see = fmt::format(" (see {} --help)", full_name(command));
+  if (dynamic_cast<const CLI::ExtrasError*>(&error) != nullptr) {
+    for (const std::string& word : app.remaining(true)) {
+      if (word.starts_with("-")) {
+        const std::string name = word.substr(0, word.find('='));
+        return fmt::format("{} has no option {}{}{}", full_name(command), name,
+                           did_you_mean(name, option_names(command)), see);
+      }
+    }
+    const std::vector<std::string> commands = command_names(command);
+    if (!commands.empty() && !app.remaining(true).empty()) {
+      const std::string word = app.remaining(true).front();
+      return fmt::format("{} has no command {}{} There are {}{}", full_name(command), word,
+                         did_you_mean(word, commands), fmt::join(commands, ", "), see);
+    }
+  }
+  if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !command_names(command).empty()) {
+    return fmt::format("{} wants one of {}{}", full_name(command), fmt::join(command_names(command), ", "), see);
+  }
+  return error.what() + see;
+}
+
 int run_command_line(int argc, char** argv) {
   CLI::App app{
       "eaudeqn trains Eau De Q-Network agents that grow sparse at their own pace, and runs them.\n"
@@ -40,9 +109,6 @@ int run_command_line(int argc, char** argv) {
   app.name("eaudeqn");
   app.require_subcommand(0, 1);  // none: answered below, since the word that was meant as one should be named
   app.set_version_flag("--version", std::string("eaudeqn ") + EAUDEQN_VERSION);
-  app.failure_message([](const CLI::App* failed, const CLI::Error& error) {
-    return "error: " + std::string(error.what()) + " (see " + failed->get_name() + " --help)\n";
-  });
   Run run;
   add_train(app, run);
   add_evaluate(app, run);
@@ -58,12 +124,12 @@ int run_command_line(int argc, char** argv) {
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {
-    return app.exit(error) == 0 ? 0 : kExitUsage;
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    throw Error::usage(explain(app, error));
   }
   if (!run)
     throw Error::usage(
-        "a command is required: train, evaluate, inspect, forward, export, trace, list, dataset, sweep, report or "
-        "bench (see eaudeqn --help)");
+        fmt::format("a command is required: one of {} (see eaudeqn --help)", fmt::join(command_names(app), ", ")));
   install_stop_handlers();
   return run();
 }

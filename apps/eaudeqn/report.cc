@@ -21,8 +21,19 @@ struct Arguments {
   bool json = false;
 };
 
+// A sweep's file stands for the folder where its runs are unless --output said otherwise.
+std::filesystem::path folder_of(const std::filesystem::path& subject) {
+  if (subject.extension() != ".toml" || !std::filesystem::is_regular_file(subject)) return subject;
+  const std::filesystem::path folder = std::filesystem::path("runs") / subject.stem();
+  if (std::filesystem::is_directory(folder)) return folder;
+  throw Error::usage(
+      fmt::format("{}: its runs are not in {}: give the folder where they are", subject.string(), folder.string()));
+}
+
 std::vector<RunRecord> read_runs(const Arguments& arguments) {
-  const auto directories = find_runs(arguments.subjects);
+  std::vector<std::filesystem::path> folders;
+  for (const std::filesystem::path& subject : arguments.subjects) folders.push_back(folder_of(subject));
+  const auto directories = find_runs(folders);
   std::vector<RunRecord> runs;
   ProgressLine progress;
   for (const auto& directory : directories) {
@@ -69,9 +80,9 @@ void add_report(CLI::App& app, Run& run) {
       "One HTML page about runs: returns with intervals, learning curves, sparsity, cost. It needs no network and may "
       "be sent to anyone. Runs that still go on are shown as far as they are.");
   auto arguments = std::make_shared<Arguments>();
-  command->add_option("subjects", arguments->subjects, "Run directories, or folders of them (a sweep's)")
+  command->add_option("subjects", arguments->subjects, "Run directories, folders of them, or a sweep's file")
       ->required()
-      ->type_name("RUN|FOLDER");
+      ->type_name("RUN|FOLDER|SWEEP.toml");
   command->add_option("--output", arguments->output, "The page (default report.html)")->type_name("FILE.html");
   command
       ->add_option("--reference", arguments->references,

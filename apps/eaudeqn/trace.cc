@@ -78,7 +78,9 @@ void add_trace(CLI::App& app, Run& run) {
           "float64, in which precision the reward's control cost is computed as Gymnasium does")
       ->required()
       ->type_name("A.npy");
-  command->add_option("--seed", arguments->seed, "Atari: ALE's random_seed");
+  command->add_option("--seed", arguments->seed, "Atari: ALE's random_seed")
+      ->check(whole_number(0))
+      ->capture_default_str();
   command
       ->add_option("--initial-state", arguments->initial_state,
                    "Replaces the drawn start state (classic: the state; MuJoCo: qpos, then qvel)")

@@ -20,7 +20,7 @@ struct Arguments {
   std::string subject;  // environment, config file or run directory
   std::string algorithm;
   std::int64_t seed = -1;
-  std::int64_t steps = -1;
+  std::string steps;
   std::vector<std::string> settings;
   std::string output;
   bool resume = false;
@@ -39,24 +39,31 @@ void refuse_both(const Arguments& arguments, const std::string& option, const st
 
 std::vector<std::string> overrides(const Arguments& arguments) {
   if (arguments.seed >= 0) refuse_both(arguments, fmt::format("--seed {}", arguments.seed), "seed");
-  if (arguments.steps >= 0) refuse_both(arguments, fmt::format("--steps {}", arguments.steps), "training.steps");
+  if (!arguments.steps.empty()) refuse_both(arguments, "--steps " + arguments.steps, "training.steps");
   std::vector<std::string> all;
   if (arguments.seed >= 0) all.push_back(fmt::format("seed={}", arguments.seed));
-  if (arguments.steps >= 0) all.push_back(fmt::format("training.steps={}", arguments.steps));
+  if (!arguments.steps.empty()) all.push_back("training.steps=" + arguments.steps);
   all.insert(all.end(), arguments.settings.begin(), arguments.settings.end());
   return all;
 }
 
+bool is_environment(const std::string& name) {
+  const std::vector<std::string> names = list_environments();
+  return std::find(names.begin(), names.end(), name) != names.end();
+}
+
 // Throws, naming close ones, for an environment that there is not.
 void require_environment(const std::string& name) {
-  const std::vector<std::string> names = list_environments();
-  if (std::find(names.begin(), names.end(), name) == names.end()) make_environment(name, 0);
+  if (!is_environment(name)) make_environment(name, 0);
 }
 
 Config resolve(const Arguments& arguments) {
   const std::filesystem::path subject(arguments.subject);
   if (std::filesystem::is_directory(subject) && std::filesystem::exists(subject / "config.toml")) {
     return load_config(subject / "config.toml", overrides(arguments));
+  }
+  if (std::filesystem::is_directory(subject)) {
+    throw Error::usage(arguments.subject + ": no run there: a run directory has a config.toml");
   }
   std::vector<std::string> all = overrides(arguments);
   if (subject.extension() == ".toml") {
@@ -66,12 +73,18 @@ Config resolve(const Arguments& arguments) {
     }
     return load_config(subject, all);
   }
+  if (arguments.resume && subject.has_parent_path() && !is_environment(arguments.subject)) {
+    throw Error::usage(arguments.subject + ": no such run directory (and no environment of that name)");
+  }
   require_environment(arguments.subject);
   // An algorithm may name a variant of its config: eaudedqn_small is the file of that name.
   const std::string usual = arguments.subject.starts_with("mujoco/") ? "eaudesac" : "eaudedqn";
   const std::string name = arguments.algorithm.empty() ? usual : arguments.algorithm;
   all.insert(all.begin(), "environment=\"" + arguments.subject + "\"");
-  return parse_config(builtin_config(arguments.subject, name), "configs/" + name + ".toml", all);
+  const std::string family = arguments.subject.substr(0, arguments.subject.find('/'));
+  const std::string file = "configs/" + family + "/" + name + ".toml";
+  return parse_config(builtin_config(arguments.subject, name), all.size() > 1 ? file + " with the options given" : file,
+                      all);
 }
 
 std::string default_output(const Config& config, const Arguments& arguments) {
@@ -95,11 +108,6 @@ int run_train(const Arguments& arguments) {
   options.resume = arguments.resume;
   options.threads = arguments.threads > 0 ? arguments.threads : default_threads(config);
   options.quiet = arguments.quiet;
-  if (!options.quiet) {
-    fmt::print(stderr, "{} on {}, seed {}, {} steps, {} thread{} -> {}\n", config.algorithm, config.environment,
-               config.seed, config.training.steps, options.threads, options.threads == 1 ? "" : "s",
-               options.output.string());
-  }
   return train(config, options) == TrainOutcome::stopped ? kExitStopped : 0;
 }
 
@@ -130,10 +138,9 @@ void add_train(CLI::App& app, Run& run) {
           "Which built-in config: eaudedqn (default; on mujoco/ eaudesac), any of `eaudeqn list algorithms`, or a "
           "variant such as eaudedqn_small")
       ->type_name("NAME");
-  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")
-      ->check(CLI::NonNegativeNumber);
+  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")->check(whole_number(0));
   command->add_option("--steps", arguments->steps, "Environment steps of the whole run (schedules follow it)")
-      ->check(CLI::PositiveNumber);
+      ->type_name("INT");
   command->add_option("--set", arguments->settings, "Override one setting: --set training.gamma=0.95; see below")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false)

@@ -64,7 +64,7 @@ struct SparsityConfig {
   std::int64_t period = 4'000;           // between prunings (polynomial) or moves (set, rigl)
   double drop_share = 0.3;               // zeta at `start`, falling to 0 at `end` by a cosine (set, rigl)
   std::string distribution = "uniform";  // uniform | erk | global
-  std::string granularity = "weight";    // weight
+  std::string granularity = "weight";    // weight | unit
 
   bool operator==(const SparsityConfig&) const = default;
 };

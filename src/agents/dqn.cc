@@ -83,7 +83,8 @@ std::vector<float> DqnAgent::targets(const Batch& batch, ThreadPool& pool) {
   for (std::size_t b = 0; b < y.size(); ++b) {
     float largest = target_workspace_.output(b, 0);
     for (std::size_t a = 1; a < plan_->spec.architecture.outputs; ++a) {
-      largest = std::max(target_workspace_.output(b, a), largest);
+      const float value = target_workspace_.output(b, a);
+      if (value > largest || std::isnan(value)) largest = value;  // NaN stays: the losses shall show it
     }
     y[b] = batch.rewards[b] + batch.discounts[b] * largest;
   }

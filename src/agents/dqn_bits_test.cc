@@ -145,7 +145,10 @@ INSTANTIATE_TEST_SUITE_P(Networks, EqualBits, testing::Values("mlp", "nature"));
 
 // Training goes on the same from a saved agent, and differs if exploration starts anew: the negative control.
 TEST(SavedAgent, GoesOnToTheSameBits) {
-  const Config config = dqn_config(3);
+  Config config = dqn_config(3);
+  config.training.initial_samples = 1;  // so that greedy actions, and who takes them, count as well
+  config.training.epsilon_duration = 10;
+  config.training.epsilon_end = 0.3;
   ThreadPool pool(1);
   const auto go_on = [&](DqnAgent& agent) {
     RandomStream stream(6, "future");

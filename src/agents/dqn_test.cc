@@ -151,7 +151,6 @@ TEST(Acting, IsRandomAtEpsilonOneAndGreedyAtEpsilonZero) {
   agent.population().add_loss(0, kNan);
   agent.population().add_loss(1, 1.0);
   agent.population().add_loss(2, 3.0);
-  ThreadPool pool(1);
   RandomStream stream(5, "acting");
   const auto observation = random_observations(vectors(), 1, stream);
   constexpr int kSteps = 1'200;
@@ -164,6 +163,19 @@ TEST(Acting, IsRandomAtEpsilonOneAndGreedyAtEpsilonZero) {
   for (const int count : before) EXPECT_NEAR(count, kSteps / 3.0, 4 * deviation);
   EXPECT_EQ(after[0], 0) << "a network whose loss is NaN acted";
   EXPECT_NEAR(after[1], kSteps * 0.75, 4 * std::sqrt(kSteps * 3.0 / 16.0)) << "p_k ~ 1 / L_k";
+}
+
+// The largest of several values of the target of which one is NaN was that of those after it.
+TEST(Targets, ThatAreNaNInOneActionShowInEveryLoss) {
+  for (std::size_t action = 0; action < 3; ++action) {
+    DqnAgent agent(dqn_config(3), vectors());
+    LayerWeights last = agent.population().target().layer_weights(2);
+    last.bias[action] = kNan;
+    agent.population().target().set_layer(2, last);
+    ThreadPool pool(1);
+    RandomStream stream(5, "targets");
+    for (const double loss : agent.update(random_batch(vectors(), 32, stream), pool)) EXPECT_TRUE(std::isnan(loss));
+  }
 }
 
 struct UpdateCase {

@@ -146,7 +146,7 @@ std::vector<float> SacAgent::targets(const VectorBatch& batch, ThreadPool& pool)
     forward(std::span(&pass, 1), pool);
     for (std::size_t b = 0; b < batch_size_; ++b) {
       const float value = target_workspace_.output(b, 0);
-      values[b] = twin == 0 ? value : std::min(value, values[b]);
+      if (twin == 0 || value < values[b] || std::isnan(value)) values[b] = value;  // NaN stays
     }
   }
   const auto alpha = static_cast<float>(temperature_.value());

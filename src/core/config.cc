@@ -184,13 +184,16 @@ const EmbeddedConfig* find_embedded(const std::string& name) {
   return nullptr;
 }
 
-// Without those of one task, which are asked for by the same names.
-std::string embedded_names() {
+// "; did you mean mujoco/eaudesac? There are ...", those whose names begin with `family`. Without those of one task,
+// which are asked for by the same names.
+std::string known_configs(const std::string& name, const std::string& family) {
   std::vector<std::string> names;
   for (const EmbeddedConfig& config : embedded_configs()) {
-    if (!config.has_base()) names.push_back(config.name);
+    if (!config.has_base() && config.name.starts_with(family)) names.push_back(config.name);
   }
-  return fmt::format("{}", fmt::join(names, ", "));
+  const std::string nearest = nearest_match(name, names);
+  const std::string start = nearest.empty() ? "; there" : fmt::format("; did you mean {}? There", nearest);
+  return fmt::format("{} are {}", start, fmt::join(names, ", "));
 }
 
 // The file's settings, after those of the built-in config that it names as its base.
@@ -200,8 +203,9 @@ void read_file_and_base(toml::table table, const std::string& origin, Config& co
     const auto* name = base->second.as_string();
     const EmbeddedConfig* found = name == nullptr ? nullptr : find_embedded(name->get());
     if (found == nullptr) {
-      fail_usage(fmt::format("{}base: wants the name of a built-in config, got {}; there are {}",
-                             place(origin, base->first.source()), describe(base->second), embedded_names()));
+      fail_usage(fmt::format("{}base: wants the name of a built-in config, got {}{}",
+                             place(origin, base->first.source()), describe(base->second),
+                             known_configs(name == nullptr ? "" : name->get(), "")));
     }
     read_file_and_base(parse_toml(found->text, found->name), found->name, config);
     table.erase(base);
@@ -281,8 +285,9 @@ std::string builtin_config(const std::string& environment, const std::string& al
   if (const EmbeddedConfig* of_task = find_embedded(environment + "_" + algorithm)) return of_task->text;
   const std::string name = fmt::format("{}/{}", environment.substr(0, environment.find('/')), algorithm);
   if (const EmbeddedConfig* of_family = find_embedded(name)) return of_family->text;
-  fail_usage(fmt::format("{} with {}: no config {} is built in; there are {}", environment, algorithm, name,
-                         embedded_names()));
+  const std::string family = name.substr(0, name.find('/') + 1);
+  fail_usage(
+      fmt::format("{} with {}: no config {} is built in{}", environment, algorithm, name, known_configs(name, family)));
 }
 
 std::vector<ConfigKey> config_keys() {

@@ -54,6 +54,10 @@ void check_method(const Config& config, const Check& check) {
                         (is_sac(config.algorithm) && config.sac.actor_pruning == "polynomial");
   check(!schedule || sparsity.start < sparsity.end,
         fmt::format("sparsity.start ({}) must be below sparsity.end ({})", sparsity.start, sparsity.end));
+  // Without a gradient step between target updates there would be no losses to compare.
+  check(is_offline(config.algorithm) || config.training.target_update_period >= config.training.gradient_period,
+        fmt::format("training.target_update_period ({}) must be at least training.gradient_period ({})",
+                    config.training.target_update_period, config.training.gradient_period));
   // Masks change after a gradient step.
   const bool periodic = (moves || method == "polynomial") && !is_offline(config.algorithm);
   check(!periodic || sparsity.period % config.training.gradient_period == 0,

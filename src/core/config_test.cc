@@ -167,6 +167,7 @@ TEST(ConfigChecks, AnAlgorithmsNameSaysItsSparsityMethod) {
   EXPECT_THAT(message_of("", {"sparsity.granularity=unit", "sparsity.distribution=erk"}), HasSubstr("single weights"));
   EXPECT_THAT(with("sparsity.start=8000000"), HasSubstr("must be below sparsity.end"));
   EXPECT_THAT(with("sparsity.period=4001"), HasSubstr("multiple of training.gradient_period (4)"));
+  EXPECT_THAT(with("training.target_update_period=3"), HasSubstr("at least training.gradient_period (4)"));
   EXPECT_THAT(message_of("algorithm = \"eaudecql\"\ntraining.n_step = 2"), HasSubstr("set training.n_step = 1"));
 }
 
@@ -265,6 +266,7 @@ Config random_config(RandomStream& stream) {
     config.sac.actor_pruning = "none";
   sparsity.end = std::max(sparsity.end, sparsity.start + 1);
   sparsity.period = training.gradient_period;
+  training.target_update_period = std::max(training.target_update_period, training.gradient_period);
   if (training.epsilon_end > training.epsilon_start) std::swap(training.epsilon_end, training.epsilon_start);
   training.initial_samples = std::max(training.initial_samples, training.n_step);
   config.replay.capacity = std::max(config.replay.capacity, training.batch_size);
@@ -453,10 +455,12 @@ TEST(Base, IsTheNameOfABuiltInConfig) {
 TEST(BuiltinConfigs, ListWhatExists) {
   const std::string message = usage_message([] { builtin_config("atari/Pong", "rainbow"); });
   EXPECT_THAT(message, HasSubstr("no config atari/rainbow is built in; there are atari/cql, "));
-  EXPECT_THAT(message, HasSubstr("classic/eaudedqn"));
-  EXPECT_THAT(message, HasSubstr("mujoco/eaudesac"));
-  EXPECT_EQ(message.find("Hopper"), std::string::npos) << "the list of what can be asked for is long enough";
-  usage_message([] { builtin_config("mujoco/Hopper-v5", "eaudedqn"); });
+  EXPECT_THAT(message, HasSubstr("atari/eaudedqn_small"));
+  EXPECT_EQ(message.find("mujoco"), std::string::npos) << "the list of what can be asked for is long enough";
+  EXPECT_THAT(usage_message([] { builtin_config("atari/Pong", "eaudqn"); }), HasSubstr("did you mean atari/eaudedqn?"));
+  const std::string of_mujoco = usage_message([] { builtin_config("mujoco/Hopper-v5", "eaudedqn"); });
+  EXPECT_THAT(of_mujoco, HasSubstr("mujoco/eaudesac"));
+  EXPECT_EQ(of_mujoco.find("Hopper-v5_"), std::string::npos) << "the family's configs are enough";
 }
 
 TEST(LoadConfig, ReadsAFileAndNamesItInErrors) {

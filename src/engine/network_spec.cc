@@ -149,6 +149,12 @@ class Builder {
     if (classes_ != spec_.architecture.units.size()) {
       throw Error::usage("too many units: " + to_json(spec_.architecture));
     }
+    // Places of weights are 32-bit numbers.
+    for (const LayerSpec& layer : spec_.layers) {
+      if (layer.weights() >> 32U == 0) continue;
+      throw Error::usage(layer.name + " would have " + std::to_string(layer.weights()) +
+                         " weights, and a layer can have 4294967295: make the network smaller");
+    }
     return spec_;
   }
 

@@ -70,16 +70,20 @@ void add(const NamedNumbers& numbers, Json& fields) {
 // One run from its first or next step to its end.
 class Run {
  public:
-  Run(const Config& config, const TrainOptions& options)
+  Run(const Config& config, const TrainOptions& options, std::unique_ptr<RunState> state)
       : config_(config),
         offline_(is_offline(config.algorithm)),
         options_(options),
         lock_(options.output),
         checkpoints_(options.output),
         pool_(options.threads),
-        state_(config) {}
+        owned_state_(std::move(state)),
+        state_(*owned_state_) {}
 
   TrainOutcome run() {
+    say(fmt::format("{} on {}, seed {}, {} steps, {} thread{} -> {}", config_.algorithm, config_.environment,
+                    config_.seed, config_.training.steps, options_.threads, options_.threads == 1 ? "" : "s",
+                    options_.output.string()));
     for (const Path& directory : {options_.output, options_.output / "checkpoints", checkpoints_.segments()}) {
       remove_unfinished_files(directory);  // of a process that was killed while it wrote
     }
@@ -150,7 +154,8 @@ class Run {
     state_.begin();
   }
 
-  // A gradient step every G steps, a target update every T.
+  // A gradient step every G steps, a target update every T; the first one after a period of learning, not after the
+  // first step of it, whose losses compare nothing.
   void learn() {
     Counters& counters = state_.counters;
     const std::int64_t period = offline_ ? 1 : config_.training.gradient_period;
@@ -159,7 +164,8 @@ class Run {
       ++counters.updates;
       if (state_.learner->change_masks(counters.step, pool_)) record_masks();
     }
-    if (counters.step % config_.training.target_update_period == 0 && counters.updates > 0) {
+    const bool begun = offline_ || counters.step > config_.training.initial_samples;
+    if (counters.step % config_.training.target_update_period == 0 && begun && counters.updates > 0) {
       const TargetUpdate update = state_.learner->update_target(counters.step);
       Json fields = {{"updates", counters.updates},
                      {"selected", update.selected},
@@ -253,10 +259,10 @@ class Run {
     for (const auto& [name, value] : state_.learner->exploration(counters.step)) {
       exploration.push_back(fmt::format("{} {:.2g}", name, value));
     }
-    progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | {} | loss {} | sparsity {}", counters.step,
-                               config_.training.steps, rate, eta, mean_return, fmt::join(exploration, " "),
-                               losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " ")),
-                               fmt::join(sparsities, " ")));
+    progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | sparsity {} | {} | loss {}", counters.step,
+                               config_.training.steps, rate, eta, mean_return, fmt::join(sparsities, " "),
+                               fmt::join(exploration, " "),
+                               losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " "))));
   }
 
   void say(const std::string& line) {
@@ -271,7 +277,8 @@ class Run {
   DirectoryLock lock_;
   CheckpointFolder checkpoints_;
   ThreadPool pool_;
-  RunState state_;
+  std::unique_ptr<RunState> owned_state_;
+  RunState& state_;
   std::unique_ptr<Metrics> metrics_;
   ProgressLine progress_;
   RateMeter rate_;
@@ -307,8 +314,9 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
 }  // namespace
 
 TrainOutcome train(const Config& config, const TrainOptions& options) {
+  auto state = std::make_unique<RunState>(config);  // first: a run that cannot begin leaves no directory behind
   prepare_directory(config, options);
-  return Run(config, options).run();
+  return Run(config, options, std::move(state)).run();
 }
 
 int default_threads(const Config& config) {

@@ -95,7 +95,8 @@ TargetUpdate Population::update_target(std::int64_t step) {
 }
 
 void Population::move_target(std::int64_t step, double tau) {
-  if (config_.population.selection == "smallest_loss") selected_ = select(step);
+  // The random control keeps what it drew at the last event, unless that was lost since.
+  if (config_.population.selection == "smallest_loss" || std::isnan(losses_[selected_])) selected_ = select(step);
   for (std::size_t part = 0; part < parts(); ++part) {
     averages_[part].move(network(selected_, part), tau, targets_[part]);
   }

@@ -215,6 +215,7 @@ Dataset::Dataset(const DatasetSpec& spec, std::uint64_t seed) : spec_(spec), see
     buffers_ += (files.entries + spec_.buffer - 1) / spec_.buffer;
     files_.push_back(std::move(files));
   }
+  if (buffers_ == 0) throw Error::failure(spec_.directory.string() + ": the dataset's files hold no transition");
 }
 Dataset::~Dataset() = default;
 

@@ -267,6 +267,20 @@ TEST_F(DatasetFiles, OfWrongTypeShapeLengthOrContentAreRefused) {
   EXPECT_THAT(message(spec), HasSubstr("$store$_observation_ckpt.0.gz: not a gzip file"));
 }
 
+// Drawing from it divided by zero.
+TEST_F(DatasetFiles, WithoutAnyTransitionAreRefused) {
+  write(writer_spec(directory_.path(), 100), {7});
+  const auto empty = [&](const std::string& part, const std::string& type, std::vector<std::size_t> shape) {
+    GzipNpyWriter writer(file(part), type, shape);
+    writer.finish();
+  };
+  empty("$store$_action", "i4", {0});
+  empty("$store$_reward", "f4", {0});
+  empty("$store$_terminal", "u1", {0});
+  empty("$store$_observation", "u1", {0, 2, 3});
+  EXPECT_THAT(message(reader_spec(directory_.path())), HasSubstr("hold no transition"));
+}
+
 TEST_F(DatasetFiles, ADamagedByteIsFoundByTheChecksum) {
   write(writer_spec(directory_.path(), 100), {7});
   const auto path = file("$store$_observation");

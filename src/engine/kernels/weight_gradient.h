@@ -33,7 +33,7 @@ void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, 
                             const std::int32_t* offsets, float* scratch, float* gradient, float* bias);
 
 // Dense form: all `weights` of each channel; weight i of channel c goes to gradient[c * weights + i]. scratch: 16
-// floats per weight of all channels, as above. Dense layers have outer_product.h.
+// floats per weight of all channels, as above. Dense layers have columns.h and panels.h.
 void dense_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::int32_t* offsets,
                            std::size_t weights, float* scratch, float* gradient);
 
