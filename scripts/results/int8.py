@@ -70,7 +70,7 @@ def main() -> None:
         print(rows[-1])
     reached = sum(r["corrected"] >= AIM for r in results)
     names = " ".join(run.name for run in arguments.runs)
-    text = f"""`scripts/results/int8.py` with the runs {names} on {datetime.date.today().isoformat()}. How often the
+    text = f"""`.dependencies/venv/bin/python scripts/results/int8.py` with the runs {names} on {datetime.date.today().isoformat()}. How often the
 policy of 8 bits chooses the same action on what the policy sees in a game of its own, of {arguments.steps} steps; return: mean of
 the last 20 training episodes.
 

@@ -1,11 +1,9 @@
 #!/usr/bin/env python3
 """Writes docs/results/<study>.md from the sweep of docs/results/<study>.toml: returns, sparsity, time and speed of each method.
-
-usage: scripts/results/methods.py STUDY SWEEP_DIRECTORY
 """
 
+import argparse
 import statistics
-import sys
 import tomllib
 from pathlib import Path
 
@@ -58,7 +56,11 @@ def table(rows: list[dict]) -> str:
 
 
 def main() -> None:
-    study, sweep = sys.argv[1], Path(sys.argv[2])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("study", help="the name of the page and of the sweep file beside it")
+    parser.add_argument("sweep", type=Path, metavar="SWEEP_DIRECTORY")
+    arguments = parser.parse_args()
+    study, sweep = arguments.study, arguments.sweep
     rows = sorted((row(run.parent) for run in sweep.glob("*/config.toml")), key=lambda r: (r["method"], r["seed"]))
     file = common.ROOT / "docs" / "results" / f"{study}.toml"
     comment = [line.removeprefix("#") for line in file.read_text().splitlines() if line.startswith("#")]

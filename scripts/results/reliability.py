@@ -1,11 +1,11 @@
 #!/usr/bin/env python3
-"""Writes the table of docs/reliability.md from what the durability tests noted: scripts/results/reliability.py [RECORD]
+"""Writes the table of docs/reliability.md from what the durability tests noted.
 
 RECORD (default build/test/durability.jsonl) is written by `./test durability`. The text around the table stays.
 """
 
+import argparse
 import json
-import sys
 from pathlib import Path
 
 import common
@@ -14,7 +14,9 @@ BEGIN, END = "<!-- campaign:begin -->", "<!-- campaign:end -->"
 
 
 def main() -> None:
-    record = Path(sys.argv[1]) if len(sys.argv) > 1 else common.ROOT / "build" / "test" / "durability.jsonl"
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("record", type=Path, nargs="?", default=common.ROOT / "build" / "test" / "durability.jsonl")
+    record = parser.parse_args().record
     rows: dict[tuple[str, str], int] = {}
     for line in map(json.loads, record.read_text().splitlines()):
         key = (line["fault"], line["outcome"])

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
-"""Screenshots of a report for the manual: screenshots.py REPORT.html [DIRECTORY, docs/images].
+"""Screenshots of a report for the manual.
 
 Needs a Chromium and ffmpeg, as ./test installs them. It makes report_desktop.webp (light) and report_phone.webp (dark).
 """
 
+import argparse
 import pathlib
 import subprocess
 import sys
@@ -31,6 +32,10 @@ def main(page, directory):
 
 
 if __name__ == "__main__":
-    if len(sys.argv) not in (2, 3):
-        sys.exit(__doc__)
-    main(pathlib.Path(sys.argv[1]).resolve(), pathlib.Path(sys.argv[2]) if len(sys.argv) == 3 else ROOT / "docs" / "images")
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("report", type=pathlib.Path, metavar="REPORT.html")
+    parser.add_argument("directory", type=pathlib.Path, nargs="?", default=ROOT / "docs" / "images")
+    arguments = parser.parse_args()
+    if not arguments.report.is_file():
+        parser.error(f"{arguments.report}: no such file")
+    main(arguments.report.resolve(), arguments.directory)
