@@ -142,7 +142,7 @@ void add_bench_act(CLI::App& bench, Run& run) {
   command->add_option("--actions", a->actions, "Actions")->check(CLI::Range(1, 4096));
   command->add_option("--sparsity", a->sparsities, "Shares of inactive weights")
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 1.0))
+      ->check(share())
       ->excludes(policy);
   command->add_option("--distribution", a->distribution, "How the sparsity is spread over the layers")
       ->check(CLI::IsMember({"uniform", "erk", "global"}));

@@ -379,7 +379,7 @@ void add_bench_step(CLI::App& bench, Run& run) {
   command->add_option("--networks", a->networks, "K")->check(CLI::Range(1, 64));
   command->add_option("--sparsity", a->sparsities, "Shares of inactive weights, of the online networks and the target")
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   command->add_option("--threads", a->threads, "Threads; default: the processors there are")->check(CLI::Range(1, 256));
   command->add_option("--transitions", a->transitions, "Random steps before, which fill the replay")
       ->check(CLI::Range(100, 1000000));

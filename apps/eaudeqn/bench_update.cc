@@ -209,7 +209,7 @@ void add_bench_update(CLI::App& bench, Run& run) {
   command->add_option("--batch", a->batch, "Samples; default 32, sac 256")->default_str("")->check(CLI::Range(1, 4096));
   command->add_option("--sparsity", a->sparsities, "Shares of inactive weights, of the online networks and the target")
       ->delimiter(',')
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   command->add_option("--distribution", a->distribution, "How the sparsity is spread over the layers")
       ->check(CLI::IsMember({"uniform", "erk", "global"}));
   command->add_option("--threads", a->threads, "Threads; default: the processors there are")->check(CLI::Range(1, 256));

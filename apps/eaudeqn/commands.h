@@ -27,6 +27,9 @@ void add_export(CLI::App& app, Run& run);
 // For options: a whole number from `least` on.
 CLI::Validator whole_number(std::int64_t least);
 
+// For options: a number in [0, 1], which NaN is not.
+CLI::Validator share();
+
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);
 

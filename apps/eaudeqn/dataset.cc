@@ -32,6 +32,7 @@ std::optional<Network> network_of(const Arguments& arguments) {
 }
 
 int run_record(Arguments arguments) {
+  install_stop_handlers();
   std::optional<Network> network = network_of(arguments);
   RecordRequest& request = arguments.request;
   request.output = arguments.output;
@@ -84,7 +85,7 @@ void add_dataset(CLI::App& app, Run& run) {
   command->add_option("--output", arguments->output, "Folder for the files; made if it is not there")
       ->required()
       ->type_name("DIR");
-  command->add_option("--epsilon", request.epsilon, "Share of random actions")->check(CLI::Range(0.0, 1.0));
+  command->add_option("--epsilon", request.epsilon, "Share of random actions")->check(share());
   command->add_option("--seed", request.seed, "Environment and exploration; same seed, same files")
       ->check(whole_number(0))
       ->capture_default_str();

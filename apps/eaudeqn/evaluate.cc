@@ -29,6 +29,7 @@ struct Arguments {
 };
 
 int run_evaluate(const Arguments& arguments) {
+  install_stop_handlers();
   const auto file = policy_file(arguments.subject);
   const Policy policy = read_policy(file);
   const Network network = make_network(policy, file.string());
@@ -100,7 +101,7 @@ void add_evaluate(CLI::App& app, Run& run) {
       ->check(whole_number(1))
       ->excludes(episodes);
   command->add_option("--epsilon", arguments->epsilon, "Share of random actions (default: the run's config)")
-      ->check(CLI::Range(0.0, 1.0));
+      ->check(share());
   command->add_option("--seed", arguments->seed, "Environment and exploration; same seed, same returns")
       ->check(whole_number(0))
       ->capture_default_str();

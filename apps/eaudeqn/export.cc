@@ -162,7 +162,9 @@ int run_export(const Arguments& arguments) {
     files = write_c(policy, architecture, observations, with_file);
   }
   json["files"] = files;
-  json["bytes"] = std::filesystem::file_size(arguments.output);
+  std::error_code no_regular_file;  // a pipe has no size
+  const std::uintmax_t bytes = std::filesystem::file_size(arguments.output, no_regular_file);
+  json["bytes"] = no_regular_file ? 0 : bytes;
   if (observations) json["check"] = compare(original, policy, *observations, with_file);
   if (arguments.json) {
     fmt::print("{}\n", json.dump());

@@ -2,14 +2,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <cerrno>
 #include <charconv>
 #include <cstdio>
+#include <cstring>
 #include <exception>
 
 #include "commands.h"
 #include "core/nearest.h"
 #include "eaudeqn/error.h"
-#include "experiment/signals.h"
 
 namespace eaudeqn {
 
@@ -21,6 +22,15 @@ CLI::Validator whole_number(std::int64_t least) {
     return good ? std::string() : fmt::format("wants a whole number from {} on, got {}", least, text);
   };
   return {check, fmt::format("from {} on", least)};
+}
+
+CLI::Validator share() {
+  const auto check = [](const std::string& text) {
+    double value = -1;
+    const bool good = CLI::detail::lexical_cast(text, value) && value >= 0 && value <= 1;
+    return good ? std::string() : fmt::format("wants a number in [0, 1], got {}", text);
+  };
+  return {check, "in [0, 1]"};
 }
 
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy) {
@@ -130,7 +140,6 @@ int run_command_line(int argc, char** argv) {
   if (!run)
     throw Error::usage(
         fmt::format("a command is required: one of {} (see eaudeqn --help)", fmt::join(command_names(app), ", ")));
-  install_stop_handlers();
   return run();
 }
 
@@ -139,7 +148,9 @@ int run_command_line(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   try {
-    return eaudeqn::run_command_line(argc, argv);
+    const int exit_code = eaudeqn::run_command_line(argc, argv);
+    if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
+    std::fprintf(stderr, "error: standard output: cannot be written: %s\n", std::strerror(errno));
   } catch (const eaudeqn::Error& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return error.kind() == eaudeqn::Error::Kind::usage ? eaudeqn::kExitUsage : 1;

@@ -103,6 +103,7 @@ int submit(const Sweep& sweep, const std::filesystem::path& directory, bool json
 }
 
 int run_sweep(const Arguments& arguments) {
+  install_stop_handlers();
   const std::filesystem::path file = sweep_file(arguments);
   const Sweep sweep = parse_sweep(text_of(file), file.string());
   const std::filesystem::path directory = sweep_directory(arguments);

@@ -60,6 +60,9 @@ void require_environment(const std::string& name) {
 Config resolve(const Arguments& arguments) {
   const std::filesystem::path subject(arguments.subject);
   if (std::filesystem::is_directory(subject) && std::filesystem::exists(subject / "config.toml")) {
+    if (!arguments.algorithm.empty()) {
+      throw Error::usage("--algorithm chooses a built-in config; " + arguments.subject + " is a run that has one");
+    }
     return load_config(subject / "config.toml", overrides(arguments));
   }
   if (std::filesystem::is_directory(subject)) {
@@ -94,6 +97,7 @@ std::string default_output(const Config& config, const Arguments& arguments) {
 }
 
 int run_train(const Arguments& arguments) {
+  install_stop_handlers();
   const Config config = resolve(arguments);
   try {
     require_environment(config.environment);
@@ -139,7 +143,10 @@ void add_train(CLI::App& app, Run& run) {
           "variant such as eaudedqn_small")
       ->type_name("NAME");
   command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")->check(whole_number(0));
-  command->add_option("--steps", arguments->steps, "Environment steps of the whole run (schedules follow it)")
+  command
+      ->add_option(
+          "--steps", arguments->steps,
+          "Environment steps of the whole run; eaude's schedule follows it, others have sparsity.start and end")
       ->type_name("INT");
   command->add_option("--set", arguments->settings, "Override one setting: --set training.gamma=0.95; see below")
       ->type_name("KEY=VALUE")

@@ -209,7 +209,16 @@ std::vector<std::byte> read_file(const std::filesystem::path& file) {
   return content;
 }
 
-void write_file_atomically(const std::filesystem::path& file, std::span<const std::span<const std::byte>> pieces) {
+void write_file_atomically(const std::filesystem::path& name, std::span<const std::span<const std::byte>> pieces) {
+  // A link stays, what it points to is replaced; a device or a pipe is written to.
+  std::error_code none;
+  const std::filesystem::path file =
+      std::filesystem::is_symlink(name, none) ? std::filesystem::weakly_canonical(name) : name;
+  if (std::filesystem::is_other(file, none)) {
+    const Descriptor to(file, O_WRONLY, "write it");
+    for (const auto& piece : pieces) write_all(to, piece, file);
+    return;
+  }
   const std::filesystem::path directory_name = directory_of(file);
   // Opened first: after the rename nothing that can be known beforehand may fail.
   const Descriptor directory(directory_name, O_RDONLY | O_DIRECTORY, "use this directory");

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <cmath>
 #include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
@@ -105,6 +106,7 @@ class Writer {
   Writer(const Policy& policy, const CHeader& header, const std::string& origin)
       : policy_(policy),
         header_(header),
+        origin_(origin),
         network_(make_network(policy, origin)),
         spec_(network_.spec()),
         actions_(actions_of(policy)),
@@ -398,11 +400,17 @@ class Writer {
     SingleWeights weights(geometry);
     weights.copy(network_);
     const auto outputs = forward.forward(weights, planes);  // refuses another size
+    for (const float output : outputs) {
+      if (!std::isfinite(output)) {
+        throw Error::failure(origin_ + ": its outputs for the example observation are not finite numbers");
+      }
+    }
     return {outputs.begin(), outputs.end()};
   }
 
   const Policy& policy_;
   const CHeader& header_;
+  std::string origin_;
   Network network_;
   NetworkSpec spec_;
   Json actions_;

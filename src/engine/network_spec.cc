@@ -208,13 +208,14 @@ NetworkSpec mlp(const Architecture& architecture) {
 }
 
 void check_sizes(const Architecture& architecture) {
-  bool sound = architecture.outputs > 0 && architecture.outputs <= 1'000'000 &&
+  constexpr std::size_t kLargest = 1'048'576;  // as the config's keys allow
+  bool sound = architecture.outputs > 0 && architecture.outputs <= kLargest &&
                (architecture.input.size() == 1 || architecture.input.size() == 3);
-  for (const std::size_t size : architecture.input) sound = sound && size > 0 && size <= 1'000'000;
-  for (const std::size_t size : architecture.hidden) sound = sound && size > 0 && size <= 1'000'000;
-  for (const std::size_t size : architecture.units) sound = sound && size > 0 && size <= 1'000'000;
+  for (const std::size_t size : architecture.input) sound = sound && size > 0 && size <= kLargest;
+  for (const std::size_t size : architecture.hidden) sound = sound && size > 0 && size <= kLargest;
+  for (const std::size_t size : architecture.units) sound = sound && size > 0 && size <= kLargest;
   if (architecture.kind != "mlp") {
-    sound = sound && architecture.features > 0 && architecture.features <= 1'000'000 && architecture.width > 0 &&
+    sound = sound && architecture.features > 0 && architecture.features <= kLargest && architecture.width > 0 &&
             architecture.width <= 1'000;
   }
   if (!sound) throw Error::usage("these sizes make no network: " + to_json(architecture));

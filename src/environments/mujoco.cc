@@ -161,7 +161,11 @@ StepResult MujocoEnvironment::advance(std::span<const T> action) {
   const double velocity = (position - position_) / seconds;
   const bool healthy = task_.healthy(*model_, *data_);
   const double gains = velocity * task_.forward_weight + (healthy ? task_.healthy_reward : 0);
-  const double costs = control_cost(task_, action) + task_.contact_cost(*model_, *data_);
+  // Humanoid takes the controls as they are after the step: MuJoCo clears them when it resets an unstable state.
+  const double control = task_.control_in_double
+                             ? control_cost(task_, std::span<const double>(data_->ctrl, action.size()))
+                             : control_cost(task_, action);
+  const double costs = control + task_.contact_cost(*model_, *data_);
   position_ = position;
   observe();
   ++steps_;

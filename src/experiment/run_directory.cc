@@ -21,18 +21,6 @@ using Path = std::filesystem::path;
 
 constexpr std::size_t kTailBytes = 256 * 1024;  // hundreds of episodes
 
-// "" where there is no such key.
-std::string first_difference(const std::string& ours, const std::string& theirs) {
-  std::istringstream a(ours);
-  std::istringstream b(theirs);
-  std::string section;
-  for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
-    if (line_a.starts_with('[')) section = line_a.substr(1, line_a.find(']') - 1) + ".";
-    if (line_a != line_b) return section + line_a + " here," + line_b.substr(line_b.find('=') + 1) + " there";
-  }
-  return ours == theirs ? "" : "they have different keys";
-}
-
 // The whole lines among the last kTailBytes of a file that may be growing; none if it cannot be read.
 std::vector<std::string> last_lines(const Path& file) {
   const int descriptor = ::open(file.c_str(), O_RDONLY | O_CLOEXEC);
@@ -111,6 +99,17 @@ std::int64_t newest_checkpoint(const Path& directory) {
 }
 
 }  // namespace
+
+std::string first_difference(const std::string& ours, const std::string& theirs) {
+  std::istringstream a(ours);
+  std::istringstream b(theirs);
+  std::string section;
+  for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
+    if (line_a.starts_with('[')) section = line_a.substr(1, line_a.find(']') - 1) + ".";
+    if (line_a != line_b) return section + line_a + " here," + line_b.substr(line_b.find('=') + 1) + " there";
+  }
+  return ours == theirs ? "" : "they have different keys";
+}
 
 std::string config_difference(const Config& config, const Path& run_directory) {
   const Path file = run_directory / "config.toml";

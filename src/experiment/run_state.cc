@@ -6,6 +6,7 @@
 #include <numeric>
 
 #include "eaudeqn/error.h"
+#include "experiment/run_directory.h"
 
 namespace eaudeqn {
 namespace {
@@ -63,8 +64,12 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
                                        kCheckpointVersion));
     }
     // Compared as configs: a key that came after the checkpoint has its default.
-    if (parse_config(archive.text("config"), archive.file().string()) != config) {
-      throw Error::failure(archive.file().string() + ": belongs to a run of another config");
+    const Config saved = parse_config(archive.text("config"), archive.file().string());
+    if (saved != config) {
+      throw Error::usage(
+          fmt::format("{}: belongs to a run of another config ({}): undo the change in config.toml, or "
+                      "choose another --output",
+                      archive.file().string(), first_difference(to_toml(config), to_toml(saved))));
     }
     counters = archive.value<Counters>("counters");
     if (counters.step != step) {
@@ -75,6 +80,7 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
     recent_returns.assign(returns.begin(), returns.end());
     learner->load(archive, folder.segments());
   } catch (const Error& error) {
+    if (error.kind() == Error::Kind::usage) throw;  // the checkpoint is good
     throw Error::failure(error.what() + folder.advice_after_damage(step));
   }
 }

@@ -24,6 +24,7 @@ void install_stop_handlers() {
   action.sa_flags = SA_RESTART;
   sigemptyset(&action.sa_mask);
   for (const int signal : {SIGINT, SIGTERM, SIGHUP, SIGUSR1, SIGUSR2}) sigaction(signal, &action, nullptr);
+  std::signal(SIGPIPE, SIG_IGN);  // nobody reads the progress any more: go on without
   std::signal(SIGXFSZ, SIG_IGN);  // a write past RLIMIT_FSIZE fails with an error instead, which says what to do
 }
 

@@ -179,6 +179,10 @@ class LocalSweep {
   void ended(std::size_t i, int result) {
     statuses_[i] = read_status(sweep_.runs[i].config, directory(i));
     const bool exited = WIFEXITED(result);
+    if (exited && WEXITSTATUS(result) == 0 && statuses_[i].phase != RunPhase::finished) {
+      return fail(i,
+                  "it ended as finished, but its directory does not say so: metrics.jsonl or a checkpoint is damaged");
+    }
     if (exited && (WEXITSTATUS(result) == 0 || WEXITSTATUS(result) == kExitStopped)) {
       if (!table_.live()) {
         table_.print(fmt::format("{} {} | {}", phase_name(statuses_[i].phase), sweep_.runs[i].name, summary()));

@@ -8,7 +8,7 @@ from program import train
 SETTINGS = [
     "classic/CartPole-v1",
     "--steps", "3000",
-    "--set", "training.initial_samples=500",
+    "--set", "training.initial_samples=499",
     "--set", "training.target_update_period=500",
     "--set", "population.selection=random",
     "--set", "evaluation.period=0",

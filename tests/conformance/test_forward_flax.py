@@ -13,7 +13,7 @@ from program import eaudeqn, train
 BATCHES = [1, 5, 32, 33]  # batch 1 (what deployment runs), less than a vector, whole vectors, whole vectors and a rest
 TOLERANCE = 1e-5
 
-SHORT = ["--set", "training.steps=120", "--set", "training.initial_samples=40", "--set", "training.gradient_period=8",
+SHORT = ["--set", "training.steps=120", "--set", "training.initial_samples=39", "--set", "training.gradient_period=8",
          "--set", "training.target_update_period=20", "--set", "training.batch_size=8",
          "--set", "training.horizon=60", "--set", "replay.capacity=200",
          "--set", "evaluation.period=0", "--set", "evaluation.episodes=1", "--set", "checkpoint.period=0"]  # fmt: skip
