@@ -130,8 +130,10 @@ TargetUpdate Population::replace(std::int64_t step) {
       method_.prune(network(selected_, part), *sparsity, network(k, part));
     }
   }
-  for (Network& network : networks_) {
-    if (config_.population.reset_optimizer) network.reset_optimizer();
+  for (std::size_t k = 0; k < size(); ++k) {
+    // Moments that are no numbers would spoil the copy at its next step.
+    if (!config_.population.reset_optimizer && std::isfinite(losses_[k])) continue;
+    for (std::size_t part = 0; part < parts(); ++part) network(k, part).reset_optimizer();
   }
   for (std::size_t k = 0; k < size(); ++k) update.sparsities.push_back(sparsity(k));
   losses_.assign(size(), 0.0);

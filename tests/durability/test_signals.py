@@ -86,7 +86,7 @@ def sweep_file(directory):
     lines = []
     for key, value in settings.items():
         text = str(value)
-        lines.append(f'"{key}" = ' + (text if text[0] in "[0123456789" else f'"{text}"'))
+        lines.append(f'"{key}" = ' + (text if text[0] in "[0123456789" or text in ("true", "false") else f'"{text}"'))
     file = directory / "study.toml"
     file.write_text(SWEEP.format(settings="\n".join(lines)))
     return file
