@@ -19,18 +19,18 @@ ZOO = common.ROOT / "zoo"
 EPISODES, SEED = 20, 1
 
 
-def make_card(name: str, run: Path) -> None:
+def make_card(name: str, run: Path, commit: str) -> None:
     policy = ZOO / f"{name}.safetensors"
     common.run("export", str(run), "--format", "safetensors", "--output", str(policy))
     shutil.copy(run / "config.toml", ZOO / f"{name}.toml")
     inspected = json.loads(common.run("inspect", str(policy), "--json"))
+    trained = json.loads(common.run("inspect", str(run), "--json"))
     played = json.loads(common.run("evaluate", str(policy), "--episodes", str(EPISODES), "--seed", str(SEED), "--json"))
-    commit = subprocess.run(["git", "-C", str(common.ROOT), "rev-parse", "--short", "HEAD"], check=True,
-                            stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
     seconds = common.timings(run)[-1]["seconds"]
     card = {
         "environment": inspected["environment"], "algorithm": inspected["algorithm"], "step": inspected["step"],
-        "sparsity": played["sparsity"], "active_weights": inspected["active"], "bytes": policy.stat().st_size,
+        "sparsity": trained["sparsity"], "policy_sparsity": played["sparsity"],
+        "active_weights": inspected["active"], "bytes": policy.stat().st_size,
         "mean_return": played["mean_return"], "returns": played["returns"], "epsilon": played["epsilon"],
         "seed": SEED, "command": f"eaudeqn train zoo/{name}.toml", "commit": commit,
         "trained_on": common.machine(), "hours": round(seconds / 3600, 2), "date": str(datetime.date.today()),
@@ -48,12 +48,12 @@ def page() -> str:
                     f"{card['active_weights']:,} | {card['bytes'] / 1e3:.0f} kB | {card['hours']} |")  # fmt: skip
     return f"""# Trained policies, small enough to keep here
 
-    ./run evaluate zoo/cartpole.safetensors --video cartpole.mp4     a first minute: it plays, filmed
-    ./run inspect zoo/cartpole.safetensors                           what is left of each layer
-    ./run export zoo/cartpole.safetensors --format c --output cartpole.h
+    ./run evaluate zoo/pong.safetensors --video pong.mp4             a first minute: it plays, filmed
+    ./run inspect zoo/pong.safetensors                               what is left of each layer
+    ./run export zoo/pong.safetensors --format c --output pong.h      C that needs no library
 
-Return: mean, and lowest to highest, of {EPISODES} episodes. Sparsity: share of the trained network's weights that are zero; active:
-those that are not, of the channels and neurons that some output depends on. `NAME.toml` is the config it was trained with
+Return: mean, and lowest to highest, of {EPISODES} episodes. Sparsity: share of the trained network's weights that are zero. Active:
+weights that the file has; channels and neurons that no output depends on are left out. `NAME.toml` is the config it was trained with
 (`eaudeqn train zoo/NAME.toml`), `NAME.json` the card with every return, commit and machine. A test evaluates each and
 compares with its card.
 
@@ -68,9 +68,13 @@ Written by `scripts/results/zoo.py NAME=RUN`.
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
     parser.add_argument("policies", nargs="*", metavar="NAME=RUN")
-    for given in parser.parse_args().policies:
+    parser.add_argument("--commit", help="what they were trained with (default: HEAD)")
+    arguments = parser.parse_args()
+    head = subprocess.run(["git", "-C", str(common.ROOT), "rev-parse", "--short", "HEAD"], check=True,
+                          stdout=subprocess.PIPE, text=True).stdout.strip()  # fmt: skip
+    for given in arguments.policies:
         name, _, run = given.partition("=")
-        make_card(name, Path(run))
+        make_card(name, Path(run), arguments.commit or head)
     (ZOO / "README.md").write_text(page())
 
 

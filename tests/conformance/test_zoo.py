@@ -26,7 +26,7 @@ def test_a_policy_is_as_its_card_says(file):
     assert inspected["active"] == card["active_weights"]
     count = EPISODES[card["environment"].split("/")[0]]
     played = eaudeqn_json("evaluate", policy, "--episodes", count, "--seed", card["seed"], "--json")
-    assert played["sparsity"] == card["sparsity"]
+    assert played["sparsity"] == card["policy_sparsity"]
     assert played["epsilon"] == card["epsilon"]
     assert played["returns"] == pytest.approx(card["returns"][:count], rel=1e-9)
 
