@@ -100,21 +100,21 @@ std::int64_t newest_checkpoint(const Path& directory) {
 
 }  // namespace
 
-std::string first_difference(const std::string& ours, const std::string& theirs) {
-  std::istringstream a(ours);
-  std::istringstream b(theirs);
+std::string config_difference(const Config& ours, const Config& theirs) {
+  std::istringstream a(to_toml(ours));
+  std::istringstream b(to_toml(theirs));
   std::string section;
   for (std::string line_a, line_b; std::getline(a, line_a) && std::getline(b, line_b);) {
     if (line_a.starts_with('[')) section = line_a.substr(1, line_a.find(']') - 1) + ".";
     if (line_a != line_b) return section + line_a + " here," + line_b.substr(line_b.find('=') + 1) + " there";
   }
-  return ours == theirs ? "" : "they have different keys";
+  return "";
 }
 
 std::string config_difference(const Config& config, const Path& run_directory) {
   const Path file = run_directory / "config.toml";
   if (!std::filesystem::exists(file)) return "";
-  return first_difference(to_toml(config), to_toml(load_config(file)));
+  return config_difference(config, load_config(file));
 }
 
 const char* phase_name(RunPhase phase) {

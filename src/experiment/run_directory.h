@@ -12,11 +12,11 @@
 
 namespace eaudeqn {
 
-// The first key of two configs as TOML that differs, "training.gamma = 0.5 here, 0.99 there"; "" where none does.
-std::string first_difference(const std::string& ours, const std::string& theirs);
+// The first setting in which two configs differ, as "training.gamma = 0.5 here, 0.99 there"; empty if none does.
+std::string config_difference(const Config& ours, const Config& theirs);
 
-// The first setting in which the run's config.toml differs from `config`, as "training.gamma = 0.5 here, 0.99 there";
-// empty if none does or there is no config.toml. Throws Error for a config.toml that cannot be read or parsed.
+// The same of `config` and the run's config.toml; empty too if there is none. Throws Error for a config.toml that
+// cannot be read or parsed.
 std::string config_difference(const Config& config, const std::filesystem::path& run_directory);
 
 // What tables and progress lines call "return" is the mean of this many training episodes.

@@ -56,6 +56,7 @@ void RunState::save(const Config& config, CheckpointFolder& folder) {
 }
 
 void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t step) {
+  Config saved;
   try {
     const ArchiveReader archive(folder.file(step));
     if (archive.value<std::uint32_t>("version") != kCheckpointVersion) {
@@ -64,25 +65,26 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
                                        kCheckpointVersion));
     }
     // Compared as configs: a key that came after the checkpoint has its default.
-    const Config saved = parse_config(archive.text("config"), archive.file().string());
-    if (saved != config) {
-      throw Error::usage(
-          fmt::format("{}: belongs to a run of another config ({}): undo the change in config.toml, or "
-                      "choose another --output",
-                      archive.file().string(), first_difference(to_toml(config), to_toml(saved))));
-    }
-    counters = archive.value<Counters>("counters");
-    if (counters.step != step) {
-      throw Error::failure(fmt::format("{}: holds step {}; it was renamed", archive.file().string(), counters.step));
-    }
-    environment->load(archive.bytes("environment"));
-    const auto returns = archive.values<double>("recent_returns");
-    recent_returns.assign(returns.begin(), returns.end());
-    learner->load(archive, folder.segments());
+    saved = parse_config(archive.text("config"), archive.file().string());
+    if (saved == config) return read(archive, folder, step);
   } catch (const Error& error) {
-    if (error.kind() == Error::Kind::usage) throw;  // the checkpoint is good
     throw Error::failure(error.what() + folder.advice_after_damage(step));
   }
+  // The checkpoint is good.
+  throw Error::usage(fmt::format(
+      "{}: belongs to a run of another config ({}): undo the change in config.toml, or choose another --output",
+      folder.file(step).string(), config_difference(config, saved)));
+}
+
+void RunState::read(const ArchiveReader& archive, CheckpointFolder& folder, std::int64_t step) {
+  counters = archive.value<Counters>("counters");
+  if (counters.step != step) {
+    throw Error::failure(fmt::format("{}: holds step {}; it was renamed", archive.file().string(), counters.step));
+  }
+  environment->load(archive.bytes("environment"));
+  const auto returns = archive.values<double>("recent_returns");
+  recent_returns.assign(returns.begin(), returns.end());
+  learner->load(archive, folder.segments());
 }
 
 }  // namespace eaudeqn

@@ -36,13 +36,16 @@ class RunState {
 
   // Writes the checkpoint of counters.step; the caller has set counters.metrics_bytes.
   void save(const Config& config, CheckpointFolder& folder);
-  // Throws Error::failure naming the file and the failed check.
+  // Throws Error::failure naming the file and the failed check, Error::usage for a checkpoint of another config.
   void load(const Config& config, CheckpointFolder& folder, std::int64_t step);
 
   Counters counters;
   std::unique_ptr<Environment> environment;
   std::unique_ptr<Learner> learner;
   std::deque<double> recent_returns;  // of the last episodes, for the progress line only
+
+ private:
+  void read(const ArchiveReader& archive, CheckpointFolder& folder, std::int64_t step);
 };
 
 }  // namespace eaudeqn

@@ -70,15 +70,14 @@ void add(const NamedNumbers& numbers, Json& fields) {
 // One run from its first or next step to its end.
 class Run {
  public:
-  Run(const Config& config, const TrainOptions& options, std::unique_ptr<RunState> state)
+  Run(const Config& config, const TrainOptions& options, RunState& state)
       : config_(config),
         offline_(is_offline(config.algorithm)),
         options_(options),
         lock_(options.output),
         checkpoints_(options.output),
         pool_(options.threads),
-        owned_state_(std::move(state)),
-        state_(*owned_state_) {}
+        state_(state) {}
 
   TrainOutcome run() {
     say(fmt::format("{} on {}, seed {}, {} steps, {} thread{} -> {}", config_.algorithm, config_.environment,
@@ -277,7 +276,6 @@ class Run {
   DirectoryLock lock_;
   CheckpointFolder checkpoints_;
   ThreadPool pool_;
-  std::unique_ptr<RunState> owned_state_;
   RunState& state_;
   std::unique_ptr<Metrics> metrics_;
   ProgressLine progress_;
@@ -314,9 +312,9 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
 }  // namespace
 
 TrainOutcome train(const Config& config, const TrainOptions& options) {
-  auto state = std::make_unique<RunState>(config);  // first: a run that cannot begin leaves no directory behind
+  RunState state(config);  // first: a run that cannot begin leaves no directory behind
   prepare_directory(config, options);
-  return Run(config, options, std::move(state)).run();
+  return Run(config, options, state).run();
 }
 
 int default_threads(const Config& config) {
