@@ -12,6 +12,9 @@ die() {
   exit 1
 }
 
+# asks_for_help ARGUMENTS...: to be asked before anything is installed.
+asks_for_help() { [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; }
+
 # logged LOG MESSAGE ADVICE COMMAND...: one line of progress; the output goes to LOG, whose end is shown on failure.
 # COMMAND must be a program, not a function: inside a condition a function would run on after an error.
 logged() {

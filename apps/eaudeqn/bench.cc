@@ -23,6 +23,11 @@ nlohmann::ordered_json describe_machine(int threads) {
   return {{"cpu", cpu_name()}, {"isa", instruction_set()}, {"threads", threads}, {"build", build_name()}};
 }
 
+nlohmann::ordered_json features_json(const std::string& kind, std::size_t features) {
+  if (kind == "mlp") return nullptr;
+  return features;
+}
+
 Architecture random_architecture(const std::string& kind, std::size_t features, const std::vector<std::int64_t>& hidden,
                                  std::size_t observation, std::size_t actions) {
   NetworkConfig network;

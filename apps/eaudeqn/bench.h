@@ -39,6 +39,9 @@ std::vector<double> measure_milliseconds(std::size_t warm_up, std::size_t repeat
 Architecture random_architecture(const std::string& kind, std::size_t features, const std::vector<std::int64_t>& hidden,
                                  std::size_t observation, std::size_t actions);
 
+// What "features" says: F, or null for a kind of network that has none.
+nlohmann::ordered_json features_json(const std::string& kind, std::size_t features);
+
 double median(std::vector<double> values);
 double minimum(const std::vector<double>& values);
 

@@ -90,7 +90,7 @@ int run_bench_act(const Arguments& arguments) {
   Json rows = Json::array();
   if (arguments.policy.empty()) {
     json["network"] = arguments.network;
-    json["features"] = arguments.network == "mlp" ? Json() : Json(arguments.features);
+    json["features"] = features_json(arguments.network, arguments.features);
     json["distribution"] = arguments.distribution;
     for (const double sparsity : arguments.sparsities) {
       Network network = random_network(arguments, sparsity);
@@ -99,9 +99,9 @@ int run_bench_act(const Arguments& arguments) {
   } else {
     const auto file = policy_file(arguments.policy);
     Network network = make_network(read_policy(file), file.string());
-    json["network"] = network.spec().architecture.kind;
     const Architecture& architecture = network.spec().architecture;
-    json["features"] = architecture.kind == "mlp" ? Json() : Json(architecture.features);
+    json["network"] = architecture.kind;
+    json["features"] = features_json(architecture.kind, architecture.features);
     rows.push_back(measure_row(network, network.sparsity(), arguments));
   }
   json["networks"] = 1;

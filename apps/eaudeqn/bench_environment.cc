@@ -73,9 +73,7 @@ void add_bench_environment(CLI::App& bench, Run& run) {
   command->add_option("--steps", a->steps, "Steps per repeat")->check(CLI::Range(1, 1000000000));
   command->add_option("--repeats", a->repeats, "Timed repeats, after one that does not count")
       ->check(CLI::Range(1, 1000000));
-  command->add_option("--seed", a->seed, "Of the environment and the actions")
-      ->check(whole_number(0))
-      ->capture_default_str();
+  command->add_option("--seed", a->seed, "Of the environment and the actions")->check(whole_number(0));
   command->add_flag("--json", a->json, "One JSON object on stdout");
   command->callback([a, &run] { run = [a] { return run_bench_environment(*a); }; });
 }

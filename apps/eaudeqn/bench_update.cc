@@ -168,8 +168,9 @@ int run_bench_update(Arguments arguments) {
   if (arguments.batch == 0) arguments.batch = arguments.kind == "sac" ? 256 : 32;
   Json json = describe_machine(arguments.threads);
   json["kind"] = arguments.kind;
-  json["network"] = arguments.kind == "sac" ? "mlp" : arguments.network;
-  json["features"] = arguments.kind == "sac" || arguments.network == "mlp" ? Json() : Json(arguments.features);
+  const std::string network = arguments.kind == "sac" ? "mlp" : arguments.network;
+  json["network"] = network;
+  json["features"] = features_json(network, arguments.features);
   json["networks"] = arguments.networks;
   json["batch"] = arguments.batch;
   json["distribution"] = arguments.distribution;

@@ -33,6 +33,9 @@ CLI::Validator share();
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);
 
+// Where the runs of a sweep's file are unless --output says otherwise.
+std::filesystem::path sweep_directory(const std::filesystem::path& file);
+
 // A metadata entry of a policy. Throws Error::failure naming the file where it is missing.
 std::string metadata(const Policy& policy, const std::string& key, const std::filesystem::path& file);
 

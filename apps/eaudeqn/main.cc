@@ -46,6 +46,10 @@ std::filesystem::path policy_file(const std::filesystem::path& run_or_policy) {
   return file;
 }
 
+std::filesystem::path sweep_directory(const std::filesystem::path& file) {
+  return std::filesystem::path("runs") / file.stem();
+}
+
 std::string metadata(const Policy& policy, const std::string& key, const std::filesystem::path& file) {
   const auto found = policy.metadata.find(key);
   if (found == policy.metadata.end()) throw Error::failure(file.string() + ": the metadata has no \"" + key + "\"");

@@ -24,7 +24,7 @@ struct Arguments {
 // A sweep's file stands for the folder where its runs are unless --output said otherwise.
 std::filesystem::path folder_of(const std::filesystem::path& subject) {
   if (subject.extension() != ".toml" || !std::filesystem::is_regular_file(subject)) return subject;
-  std::filesystem::path folder = std::filesystem::path("runs") / subject.stem();
+  std::filesystem::path folder = sweep_directory(subject);
   if (std::filesystem::is_directory(folder)) return folder;
   throw Error::usage(
       fmt::format("{}: its runs are not in {}: give the folder where they are", subject.string(), folder.string()));

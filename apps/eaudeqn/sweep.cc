@@ -45,11 +45,11 @@ std::filesystem::path sweep_file(const Arguments& arguments) {
   throw Error::failure(arguments.subject + ": has no sweep.toml, so it is no sweep's directory");
 }
 
-std::filesystem::path sweep_directory(const Arguments& arguments) {
+std::filesystem::path directory_of(const Arguments& arguments) {
   if (!arguments.output.empty()) return arguments.output;
   std::filesystem::path subject(arguments.subject);
   if (std::filesystem::is_directory(subject)) return subject;
-  return std::filesystem::path("runs") / subject.stem();
+  return sweep_directory(subject);
 }
 
 std::filesystem::path this_program() {
@@ -106,7 +106,7 @@ int run_sweep(const Arguments& arguments) {
   install_stop_handlers();
   const std::filesystem::path file = sweep_file(arguments);
   const Sweep sweep = parse_sweep(text_of(file), file.string());
-  const std::filesystem::path directory = sweep_directory(arguments);
+  const std::filesystem::path directory = directory_of(arguments);
   if (arguments.status) return show_status(sweep, directory, arguments.json);
   if (arguments.slurm) return submit(sweep, directory, arguments.json);
   if (arguments.local == 0) {

@@ -19,8 +19,8 @@ struct AdamStep {
   AdamStep(double learning_rate, double epsilon_, std::int64_t step);  // step counts from 1
 };
 // w -= rate x m / (sqrt(v) + epsilon) with the moments m and v moved first; moments nearer to 0 than the smallest
-// normal number become 0. (Those of weights behind dead units shrink for ever, and processors are slow below it: a step
-// took up to eight times as long.) Arrays of `count` floats.
+// normal number become 0. (Those of weights behind dead units shrink for ever, and processors are slow below it.)
+// Arrays of `count` floats.
 void adam_update(const AdamStep& step, std::size_t count, const float* gradient, float* weights, float* first_moment,
                  float* second_moment);
 
