@@ -6,8 +6,10 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "agents/test_sac.h"
+#include "eaudeqn/error.h"
 
 namespace eaudeqn {
 namespace {
@@ -76,6 +78,19 @@ TEST(Sac, ActsAtRandomFirstAndThenFromThePolicy) {
     const auto ours = fresh.act(observation, 10);
     const auto expected = actor.sample_action(weights, observation, exploration);
     EXPECT_TRUE(std::equal(ours.begin(), ours.end(), expected.begin(), expected.end()));
+  }
+}
+
+// The smaller of two values of which the first was NaN was the second.
+TEST(Sac, ATargetThatIsNaNInOneTwinShowsInEveryLoss) {
+  for (std::size_t twin = 0; twin < 2; ++twin) {
+    SacAgent agent(sac_config(3), kObservationSize, kActionSize);
+    LayerWeights last = agent.critics().target(twin).layer_weights(2);
+    last.bias[0] = std::numeric_limits<float>::quiet_NaN();
+    agent.critics().target(twin).set_layer(2, last);
+    ThreadPool pool(1);
+    RandomStream stream(5, "targets");
+    EXPECT_THROW(agent.update(random_vectors(stream), 10, pool), Error) << "no critic has a loss that is a number";
   }
 }
 

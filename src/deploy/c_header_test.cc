@@ -47,6 +47,11 @@ TEST(CHeader, RefusesWhatHasNoForm) {
   parts.observation.pop_back();
   EXPECT_THAT(failure_message([&] { c_header(policy, parts, "p"); }), HasSubstr("observation"));
 
+  Policy overflowing = policy;  // C has no text for what comes out
+  for (PolicyLayer& layer : overflowing.layers) layer.bias.assign(layer.bias.size(), 3e38F);
+  EXPECT_THAT(failure_message([&] { c_header(overflowing, parts_of(policy), "origin"); }),
+              HasSubstr("origin: its outputs for the example observation are not finite"));
+
   Policy contradictory = policy;
   contradictory.layers.pop_back();
   EXPECT_THAT(failure_message([&] { c_header(contradictory, parts, "origin"); }), HasSubstr("origin"));

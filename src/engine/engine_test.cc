@@ -349,6 +349,11 @@ TEST(Architectures, ImpossibleSizesAreRefused) {
   architecture = small_network("mlp");
   architecture.kind = "transformer";
   EXPECT_THROW(make_network_spec(architecture), Error);
+  architecture = small_network("mlp");
+  architecture.hidden = {65'536, 65'536};  // 2^32 weights between them
+  EXPECT_THROW(make_network_spec(architecture), Error);
+  architecture.hidden = {65'536, 65'535};
+  EXPECT_NO_THROW(make_network_spec(architecture));
 }
 
 }  // namespace

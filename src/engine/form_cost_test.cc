@@ -27,6 +27,13 @@ TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
   EXPECT_TRUE(compact_is_cheaper(kDense, {1, false}, kDense.weights() / 10));
 }
 
+// Converting bytes costs the compact form more than the dense one, which converts once for several outputs.
+TEST(FormCost, LayersOfBytesStayDenseForLonger) {
+  const std::size_t active = kOfBytes.weights() * 65 / 100;
+  EXPECT_TRUE(compact_is_cheaper(kOfBytes, {441, true, false}, active));
+  EXPECT_FALSE(compact_is_cheaper(kOfBytes, {441, true, true}, active));
+}
+
 TEST(FormCost, ThereIsOneCrossing) {
   for (const auto& [layer, positions] : {std::pair(kConvolution, 121), std::pair(kDense, 1)}) {
     bool cheaper = true;

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <limits>
 
 #include "population/test_population.h"
 
@@ -87,6 +88,19 @@ TEST(FollowingTarget, GoesTowardsTheNetworkOfTheSmallestAverageLoss) {
   EXPECT_EQ(population.selected(), 1u);
   const float online = population.network(1, 1).layer_weights(0).weights[0];
   EXPECT_NEAR(population.target(1).layer_weights(0).weights[0], (before + online) / 2, 1e-7);
+}
+
+TEST(FollowingTarget, AtRandomKeepsTheNetworkThatWasDrawnUnlessItIsLost) {
+  Config config = twin_config(3);
+  config.population.selection = "random";
+  Population population(small_plan(), config, 2);
+  const std::size_t drawn = population.replace_others(10).selected;
+  for (std::size_t k = 0; k < 3; ++k) population.average_loss(k, k == drawn ? 9.0 : 1.0, 0.25);
+  population.move_target(11, 0.5);
+  EXPECT_EQ(population.selected(), drawn);
+  population.average_loss(drawn, std::numeric_limits<double>::quiet_NaN(), 0.25);
+  population.move_target(12, 0.5);
+  EXPECT_NE(population.selected(), drawn);
 }
 
 TEST(FollowingTarget, BothPartsOfTheOthersBecomePrunedCopiesOfTheSelected) {

@@ -74,6 +74,18 @@ def test_episodes(task, environment, tmp_path):
         assert truncations >= 1, "the time limit was never compared"
 
 
+def test_a_state_so_unstable_that_mujoco_resets_it(task, environment, tmp_path):
+    """MuJoCo then clears the controls as well, from which Gymnasium's Humanoid takes its cost."""
+    random = np.random.default_rng(3)
+    state = start(environment, random, 0)
+    state += random.normal(0, 200, len(state))
+    space = environment.action_space
+    actions = random.uniform(space.low, space.high, (1, *space.shape))
+    for typed in (actions, actions.astype(np.float32)):
+        ours = program_trace(tmp_path, f"mujoco/{task}", typed, seed=1, initial_state=state)
+        assert_equal(ours, mujoco_trace(environment, state, typed))
+
+
 def test_starts_have_gymnasiums_distributions(task, environment, tmp_path):
     """The middle and spread of each element; the unit tests look at the whole distribution."""
     ours = np.stack([program_trace(tmp_path, f"mujoco/{task}", [], seed).observations[0] for seed in range(24)])
