@@ -22,8 +22,8 @@ constexpr std::int64_t kStep = 12;
 const Config& config() {
   static const Config parsed =
       parse_config(builtin_config("classic/CartPole-v1", "eaudedqn"), "builtin",
-                   {"environment=classic/CartPole-v1", "network.hidden=[24]", "population.networks=2",
-                    "replay.capacity=64", "training.batch_size=4", "training.initial_samples=1"});
+                   {"environment=classic/CartPole-v1", "network.hidden=[8]", "population.networks=2",
+                    "replay.capacity=64", "training.batch_size=2", "training.initial_samples=1"});
   return parsed;
 }
 
@@ -103,8 +103,8 @@ void go_on(RunState& state, ThreadPool& pool) {
       state.environment->reset();
       state.learner->begin_episode(*state.environment);
     }
-    state.learner->update(step, pool);
   }
+  state.learner->update(kStep + 3, pool);
   state.learner->update_target(kStep + 3);
 }
 

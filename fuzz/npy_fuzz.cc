@@ -13,7 +13,7 @@ namespace {
 
 Bytes gzipped(std::span<const std::byte> input) {
   z_stream stream{};
-  constexpr int kGzip = 15 + 16, kMemory = 8;
+  constexpr int kGzip = 9 + 16, kMemory = 1;  // the least, as inputs are small
   if (deflateInit2(&stream, 1, Z_DEFLATED, kGzip, kMemory, Z_DEFAULT_STRATEGY) != Z_OK) broken("zlib works");
   Bytes out(deflateBound(&stream, input.size()));
   stream.next_in = reinterpret_cast<Bytef*>(const_cast<std::byte*>(input.data()));

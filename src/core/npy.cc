@@ -189,6 +189,8 @@ NpyArray read_npy_header(const std::function<void(std::span<std::byte>)>& read, 
   read(std::as_writable_bytes(std::span(text)));
   NpyArray array;
   HeaderParser(text, name).parse(array);
+  check(checked_product(array.shape, bytes_per_element(array.type)).has_value(),
+        fmt::format("shape ({}) is more than any memory holds", fmt::join(array.shape, ", ")));
   return array;
 }
 

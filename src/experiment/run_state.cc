@@ -64,8 +64,9 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
                                        archive.file().string(), archive.value<std::uint32_t>("version"),
                                        kCheckpointVersion));
     }
-    // Compared as configs: a key that came after the checkpoint has its default.
-    saved = parse_config(archive.text("config"), archive.file().string());
+    // Compared as configs where the texts differ: a key that came after the checkpoint has its default.
+    const std::string text = archive.text("config");
+    saved = text == to_toml(config) ? config : parse_config(text, archive.file().string());
     if (saved == config) return read(archive, folder, step);
   } catch (const Error& error) {
     throw Error::failure(error.what() + folder.advice_after_damage(step));

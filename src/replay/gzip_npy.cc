@@ -16,7 +16,7 @@
 namespace eaudeqn {
 namespace {
 
-constexpr unsigned kBufferBytes = 1 << 18;
+constexpr unsigned kBufferBytes = 1 << 16;
 constexpr std::size_t kLargestCall = 1 << 30;  // zlib counts a call's bytes in an int
 
 [[noreturn]] void fail(const std::filesystem::path& file, const std::string& what) {
