@@ -11,10 +11,10 @@
 #include "core/files.h"
 #include "core/npy.h"
 #include "deploy/c_header.h"
-#include "deploy/mean_inputs.h"
 #include "deploy/onnx.h"
 #include "deploy/policy_network.h"
 #include "deploy/quantize.h"
+#include "deploy/quantize_observed.h"
 #include "eaudeqn/error.h"
 #include "policy_forward.h"
 
@@ -72,11 +72,10 @@ Json compare(const Policy& original, const Policy& exported, const Observations&
   return json;
 }
 
-// Biases make up for what the observations show that rounding does to the means.
 Policy quantized(const Policy& policy, const std::optional<Observations>& observations, const Arguments& arguments) {
   if (!observations) return quantize(policy);
-  return quantize(
-      policy, mean_inputs(policy, arguments.subject, observations->planes, observations->count(), arguments.threads));
+  ThreadPool pool(arguments.threads);
+  return quantize_observed(policy, {arguments.subject, observations->planes, observations->count()}, pool);
 }
 
 // The first of the given observations, in the form that observations have outside; noise where there are none.
@@ -206,7 +205,8 @@ void add_export(CLI::App& app, Run& run) {
       ->add_option(
           "--observations", arguments->observations,
           "Observations as for forward: tells how often the exported weights choose the same action; with int8 the "
-          "biases make up for what rounding adds on average over them; the first one becomes the example in C")
+          "weights are rounded so that they act on them as they did, which takes seconds to minutes: give it thousands "
+          "from several episodes; the first one becomes the example in C")
       ->type_name("X.npy");
   command
       ->add_option("--prefix", arguments->prefix,

@@ -1,9 +1,9 @@
 #!/usr/bin/env python3
-"""Writes the table of docs/deploy.md that says how often policies of 8 bits act as they did before: scripts/results/int8.py RUN...
+"""Writes the table of docs/deploy.md that says how often policies of 8 bits act as they did before: scripts/results/int8.py RUN|POLICY...
 
-For each run directory the policy plays twice, greedily, from different seeds. The first game is given to `eaudeqn export
---weights int8 --observations`, which corrects biases by it; the second tells how often the largest output is the same one,
-with and without that. Needs numpy (.dependencies/venv/bin/python has it).
+Each policy plays games from different seeds. One, played greedily, tells how often the largest output is the same one; the
+others, with one random action in a hundred, are given to `eaudeqn export --weights int8 --observations`, which rounds by them.
+Needs numpy (.dependencies/venv/bin/python has it).
 """
 
 import argparse
@@ -21,10 +21,10 @@ AIM = 0.99
 FRAMES = 4
 
 
-def observations_of(policy: Path, environment: str, seed: int, steps: int, directory: Path) -> Path:
+def observations_of(policy: Path, environment: str, seed: int, steps: int, epsilon: float, directory: Path) -> Path:
     """A .npy file of what the policy sees while it plays: vectors, or stacks of frames, newest last."""
     common.run("dataset", "record", environment, "--policy", str(policy), "--steps", str(steps), "--seed", str(seed),
-               "--epsilon", "0", "--output", str(directory / f"game{seed}"), "--quiet")  # fmt: skip
+               "--epsilon", str(epsilon), "--output", str(directory / f"game{seed}"), "--quiet")  # fmt: skip
     with gzip.open(directory / f"game{seed}" / "$store$_observation_ckpt.0.gz") as file:
         seen = np.load(file)
     if seen.ndim == 3:  # frames; each episode begins with three black ones, at which nobody acts
@@ -39,43 +39,50 @@ def actions(policy: Path, seen: Path, directory: Path) -> np.ndarray:
     return np.load(directory / "outputs.npy").argmax(1)
 
 
-def measure(run: Path, steps: int) -> dict:
-    description = json.loads(common.run("inspect", str(run), "--json"))
-    policy = run / "policy.safetensors"
+def mean_return(policy: Path) -> float:
+    return json.loads(common.run("evaluate", str(policy), "--episodes", "10", "--epsilon", "0", "--json"))["mean_return"]
+
+
+def measure(subject: Path, steps: int, games: int) -> dict:
+    description = json.loads(common.run("inspect", str(subject), "--json"))
+    policy = subject / "policy.safetensors" if subject.is_dir() else subject
     with tempfile.TemporaryDirectory() as name:
         directory = Path(name)
-        given = observations_of(policy, description["environment"], 1, steps, directory)
-        seen = observations_of(policy, description["environment"], 2, steps, directory)
+        seen = observations_of(policy, description["environment"], 1, steps, 0, directory)
+        others = [observations_of(policy, description["environment"], seed, steps, 0.01, directory) for seed in range(2, 2 + games)]
+        given = directory / "given.npy"
+        np.save(given, np.concatenate([np.load(other) for other in others]))
         before = actions(policy, seen, directory)
         same = {}
-        for how, more in (("plain", []), ("corrected", ["--observations", str(given)])):
+        for how, more in (("plain", []), ("fitted", ["--observations", str(given)])):
             small = directory / f"{how}.safetensors"
             common.run("export", str(policy), "--format", "safetensors", "--weights", "int8", "--output", str(small), *more)
             same[how] = float((actions(small, seen, directory) == before).mean())
-    episodes = [event["return"] for event in common.events(run, "episode")][-20:]
-    return {**description, **same, "observations": len(before), "return": float(np.mean(episodes)), "distinct": len(set(before.tolist()))}
+        returns = {"return": mean_return(policy), "return8": mean_return(directory / "fitted.safetensors")}
+    return {**description, **same, **returns, "observations": len(before), "distinct": len(set(before.tolist()))}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n\n")[0])
-    parser.add_argument("runs", nargs="+", type=Path)
-    parser.add_argument("--steps", type=int, default=10_000, help="of each of the two games (%(default)s)")
+    parser.add_argument("subjects", nargs="+", type=Path, metavar="RUN|POLICY")
+    parser.add_argument("--steps", type=int, default=10_000, help="of each game (%(default)s)")
+    parser.add_argument("--games", type=int, default=4, help="games to round by (%(default)s)")
     arguments = parser.parse_args()
     rows, results = [], []
-    for run in arguments.runs:
-        r = measure(run, arguments.steps)
+    for subject in arguments.subjects:
+        r = measure(subject, arguments.steps, arguments.games)
         results.append(r)
-        rows.append(f"| {run.name} | {r['step']} | {r['return']:.1f} | {r['sparsity']:.3f} | {r['observations']} | {r['distinct']} | "
-                    f"{100 * r['plain']:.2f} % | {100 * r['corrected']:.2f} % |")  # fmt: skip
+        rows.append(f"| {subject} | {r['step']} | {r['return']:.1f} | {r['return8']:.1f} | {r['sparsity']:.3f} | {r['observations']} | {r['distinct']} | "
+                    f"{100 * r['plain']:.2f} % | {100 * r['fitted']:.2f} % |")  # fmt: skip
         print(rows[-1])
-    reached = sum(r["corrected"] >= AIM for r in results)
-    names = " ".join(run.name for run in arguments.runs)
-    text = f"""`.dependencies/venv/bin/python scripts/results/int8.py` with the runs {names} on {datetime.date.today().isoformat()}. How often the
-policy of 8 bits chooses the same action on what the policy sees in a game of its own, of {arguments.steps} steps; return: mean of
-the last 20 training episodes.
+    reached = sum(r["fitted"] >= AIM for r in results)
+    subjects = " ".join(str(subject) for subject in arguments.subjects)
+    text = f"""`.dependencies/venv/bin/python scripts/results/int8.py {subjects}` on {datetime.date.today().isoformat()}. How often the
+policy of 8 bits chooses the same action on what the policy sees in a game of {arguments.steps} steps that it was not rounded by;
+with `--observations` those of {arguments.games} other games were given. Returns: mean of 10 greedy episodes of the policy itself, and rounded by `--observations`.
 
-| run | step | return | sparsity | observations | actions chosen | same action | same, biases corrected by another game |
-|---|---|---|---|---|---|---|---|
+| policy | step | return | of 8 bits | sparsity | observations | actions chosen | same action | same, with `--observations` |
+|---|---|---|---|---|---|---|---|---|
 {chr(10).join(rows)}
 
 The aim was the same action on {100 * AIM:g} %: reached by {reached} of {len(results)} with `--observations`, by

@@ -57,7 +57,7 @@ void for_each_weight(const PolicyLayer& layer, const Visit& visit) {
 
 }  // namespace
 
-Policy quantize(Policy policy, const std::vector<std::vector<float>>& mean_inputs) {
+Policy quantize(Policy policy) {
   for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
     PolicyLayer& layer = policy.layers[l];
     if (!layer.scales.empty()) continue;
@@ -65,15 +65,11 @@ Policy quantize(Policy policy, const std::vector<std::vector<float>>& mean_input
       layer.scales.push_back(scale_of(
           std::span(layer.values).subspan(layer.row_starts[row], layer.row_starts[row + 1] - layer.row_starts[row])));
     }
-    std::vector<double> shifts(layer.bias.size(), 0.0);  // of the mean sum of each row
     for_each_weight(layer, [&](std::size_t row, std::size_t i) {
-      const float scale = layer.scales[row], before = layer.values[i];
+      const float scale = layer.scales[row];
       // Adding 0 makes +0 of -0, for which 8 bits have no place.
-      layer.values[i] = std::clamp(rounded(before / scale), -kLargest, kLargest) * scale + 0.0F;
-      if (mean_inputs.empty()) return;
-      shifts[row] += (static_cast<double>(layer.values[i]) - before) * mean_inputs[l][layer.columns[i]];
+      layer.values[i] = std::clamp(rounded(layer.values[i] / scale), -kLargest, kLargest) * scale + 0.0F;
     });
-    for (std::size_t row = 0; row < shifts.size(); ++row) layer.bias[row] -= static_cast<float>(shifts[row]);
   }
   policy.metadata.erase("format_version");
   return policy;

@@ -1,7 +1,7 @@
 // Weights of 8 bits: every output of a layer has one scale, every weight is a whole number from -127 to 127 times it.
 // Symmetric, without zero points; biases, activations and the last layer stay floats: its weights are few, and their
 // errors are what tells one output from another. What it costs in accuracy is for the caller to
-// measure: `eaudeqn export --observations` does.
+// measure: `eaudeqn export --observations` does, and fits the whole numbers to them (quantize_observed.h).
 #pragma once
 
 #include <cstdint>
@@ -16,11 +16,7 @@ namespace eaudeqn {
 // weight is at most half a scale. Active weights stay active even where they become 0. The result has
 // PolicyLayer::scales, and write_policy stores it with 8 bits a weight. A policy that has scales already is returned as
 // it is.
-//
-// `mean_inputs` (mean_inputs.h; or none) says for each layer what the weights of a row multiply on average. What
-// rounding adds to a sum on average is then taken from its bias: most of the harm is there, since inputs have means and
-// actions lie close together.
-Policy quantize(Policy policy, const std::vector<std::vector<float>>& mean_inputs = {});
+Policy quantize(Policy policy);
 
 // The whole numbers of a layer with scales, in the order of its values: values[i] == float(integers[i]) * scale
 // exactly. Throws Error::failure saying what is wrong where that does not hold, or a scale is not positive and normal.

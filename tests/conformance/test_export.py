@@ -318,9 +318,10 @@ def by_row(weight):
 
 
 @pytest.mark.parametrize("name", ["nature", "mlp"])
-def test_int8_weights_are_close_and_forward_equals_flax(name, policy, reference, observations):
+def test_int8_weights_are_close_and_forward_equals_flax(name, policy, reference, observations, tmp_path):
     """Not further off than with the plainest scale, the largest weight / 127."""
-    file, outputs = reference(name, "int8")
+    file = tmp_path / "plain.safetensors"
+    export(policy(name), file, "safetensors", "--weights", "int8")
     before, after = read_policy(reference(name, "f32")[0]), read_policy(file)
     assert after.metadata["format_version"] == "2" and before.metadata["format_version"] == "1"
     for layer in before.layers:
@@ -332,26 +333,42 @@ def test_int8_weights_are_close_and_forward_equals_flax(name, policy, reference,
         assert (np.abs(error) <= largest / 96 * 0.5001).all()
         assert ((error**2).sum(axis=1) <= 1.0001 * (plain_error**2).sum(axis=1) + 1e-12 * largest[:, 0] ** 2).all()
         assert old.active == new.active and old.compressed == new.compressed
-    rows = np.load(observations[name])[:100]
-    assert_close(outputs[:100], flax_forward(after, rows))
+        assert (new.bias == old.bias).all()
+    for rounded, outputs in (file, forward(file, observations[name], tmp_path)), reference(name, "int8"):
+        assert_close(outputs[:100], flax_forward(read_policy(rounded), np.load(observations[name])[:100]))
+
+
+def forward(file, observations, tmp_path):
+    eaudeqn("forward", file, "--observations", observations, "--output", tmp_path / "q.npy")
+    return np.load(tmp_path / "q.npy")
+
+
+def error_of_choices(outputs, wanted):
+    """Of the differences between a row's outputs, which is what the choice depends on."""
+    off = outputs.astype(np.float64) - wanted
+    return np.sqrt(((off - off.mean(axis=1, keepdims=True)) ** 2).mean())
 
 
 @pytest.mark.parametrize("name", ["nature", "mlp"])
-def test_biases_of_int8_make_up_for_rounding_on_the_observations(name, policy, reference, observations, tmp_path):
-    """Nothing else changes, and the mean outputs come nearer to what they were."""
-    export(policy(name), tmp_path / "plain.safetensors", "safetensors", "--weights", "int8")
-    plain, corrected = read_policy(tmp_path / "plain.safetensors"), read_policy(reference(name, "int8")[0])
-    before = read_policy(reference(name, "f32")[0])
-    *inner, last = before.layers
-    for layer in before.layers:
-        assert (plain.layers[layer].weight == corrected.layers[layer].weight).all()
-        assert (plain.layers[layer].bias == before.layers[layer].bias).all()
-    assert all((corrected.layers[layer].bias != before.layers[layer].bias).any() for layer in inner)
-    assert (corrected.layers[last].bias == before.layers[last].bias).all()
-    eaudeqn("forward", tmp_path / "plain.safetensors", "--observations", observations[name], "--output", tmp_path / "q.npy")
-    wanted = reference(name, "f32")[1].mean(axis=0)
-    off, now = (np.abs(outputs.mean(axis=0) - wanted).sum() for outputs in (np.load(tmp_path / "q.npy"), reference(name, "int8")[1]))
+def test_int8_fitted_to_observations_acts_more_like_the_policy(name, policy, reference, observations, tmp_path):
+    """Also on those that were not given; the active weights and the last layer are the same."""
+    rows = np.load(observations[name])
+    given, others = tmp_path / "given.npy", tmp_path / "others.npy"
+    np.save(given, rows[::2])
+    np.save(others, rows[1::2])
+    plain, fitted = tmp_path / "plain.safetensors", tmp_path / "fitted.safetensors"
+    export(policy(name), plain, "safetensors", "--weights", "int8")
+    export(policy(name), fitted, "safetensors", "--weights", "int8", "--observations", given, "--threads", 2)
+    wanted = forward(policy(name), others, tmp_path)
+    off, now = (error_of_choices(forward(file, others, tmp_path), wanted) for file in (plain, fitted))
     assert now < 0.5 * off
+    before, after = read_policy(reference(name, "f32")[0]), read_policy(fitted)
+    assert all(after.layers[layer].active == before.layers[layer].active for layer in before.layers)
+    last = list(before.layers)[-1]
+    assert (after.layers[last].weight == before.layers[last].weight).all()
+    again = tmp_path / "again.safetensors"
+    export(policy(name), again, "safetensors", "--weights", "int8", "--observations", given, "--threads", 1)
+    assert again.read_bytes() == fitted.read_bytes(), "the same for any number of threads"
 
 
 def test_the_documented_python_reads_int8_files(reference, tmp_path, monkeypatch):

@@ -1,0 +1,165 @@
+// See quantize_observed.h.
+#include "deploy/quantize_observed.h"
+
+#include <algorithm>
+#include <numeric>
+
+#include "deploy/equalize.h"
+#include "deploy/fit_integers.h"
+#include "deploy/quantize.h"
+
+namespace eaudeqn {
+namespace {
+
+// Row `row` of `layer` as whole numbers, `before` being the same layer with its own weights; error and mask are still
+// to be set.
+RowFit fit_of(PolicyLayer& layer, const PolicyLayer& before, std::size_t row, const LayerSamples& samples) {
+  const std::size_t begin = layer.row_starts[row], size = layer.row_starts[row + 1] - begin;
+  RowFit fit;
+  fit.samples = &samples;
+  fit.columns = std::span(layer.columns).subspan(begin, size);
+  fit.original = std::span(before.values).subspan(begin, size);
+  fit.values = std::span(layer.values).subspan(begin, size);
+  fit.bias = &layer.bias[row];
+  fit.scale = layer.scales[row];
+  return fit;
+}
+
+// The sums of all rows: [row][sample].
+std::vector<std::vector<float>> sums_of(const PolicyLayer& layer, const LayerSamples& samples, ThreadPool& pool) {
+  std::vector<std::vector<float>> sums(layer.bias.size());
+  pool.for_each(sums.size(), [&](std::size_t row, int) { sums[row] = row_sums(layer, row, samples); });
+  return sums;
+}
+
+// `layer` is rounded; its rows' sums on `samples` are to be `wanted`.
+void fit_rows(PolicyLayer& layer, const PolicyLayer& before, const LayerSamples& samples,
+              const std::vector<std::vector<float>>& wanted, ThreadPool& pool) {
+  pool.for_each(layer.bias.size(), [&](std::size_t row, int) {
+    RowFit fit = fit_of(layer, before, row, samples);
+    fit.mask.assign(samples.count, 1.0F);
+    fit.error = wanted[row];
+    const std::vector<float> sums = row_sums(layer, row, samples);
+    for (std::size_t s = 0; s < samples.count; ++s) fit.error[s] -= sums[s];
+    fit_integers(fit);
+  });
+}
+
+// What the last layer makes of the units below it: outputs, or for discrete actions how far each is from their mean.
+class Outputs {
+ public:
+  Outputs(const PolicyLayer& last, std::size_t units, bool discrete) : outputs_(last.bias.size()) {
+    weights_.resize(units * outputs_);
+    for (std::size_t a = 0; a < outputs_; ++a) {
+      for (std::size_t i = last.row_starts[a]; i < last.row_starts[a + 1]; ++i) {
+        weights_[last.columns[i] * outputs_ + a] = last.values[i];
+      }
+    }
+    if (!discrete) return;
+    for (std::size_t u = 0; u < units; ++u) {
+      const auto own = weights_.begin() + static_cast<std::ptrdiff_t>(u * outputs_);
+      const auto end = own + static_cast<std::ptrdiff_t>(outputs_);
+      const float mean = std::accumulate(own, end, 0.0F) / static_cast<float>(outputs_);
+      std::for_each(own, end, [&](float& weight) { weight -= mean; });
+    }
+  }
+
+  std::size_t size() const { return outputs_; }
+  std::span<const float> weights_of(std::size_t unit) const {
+    return std::span(weights_).subspan(unit * outputs_, outputs_);
+  }
+  float importance(std::size_t unit) const {
+    const auto weights = weights_of(unit);
+    return std::inner_product(weights.begin(), weights.end(), weights.begin(), 0.0F);
+  }
+
+ private:
+  std::size_t outputs_;
+  std::vector<float> weights_;  // [unit][output]
+};
+
+// How far the outputs are off: [output][sample].
+class OutputErrors {
+ public:
+  OutputErrors(const Outputs& outputs, std::size_t samples)
+      : outputs_(outputs), samples_(samples), errors_(outputs.size() * samples) {}
+
+  // The unit's sum was `before` and is `after`; what it gives on is what is above 0.
+  void change(std::size_t unit, const std::vector<float>& before, const std::vector<float>& after) {
+    const auto weights = outputs_.weights_of(unit);
+    for (std::size_t a = 0; a < weights.size(); ++a) {
+      if (weights[a] == 0) continue;
+      float* const errors = errors_.data() + a * samples_;
+      for (std::size_t s = 0; s < samples_; ++s) {
+        errors[s] += weights[a] * (std::max(after[s], 0.0F) - std::max(before[s], 0.0F));
+      }
+    }
+  }
+
+  // What the unit would have to give more, in every sample, for the outputs to be as near as it alone can bring them.
+  std::vector<float> lacking(std::size_t unit) const {
+    std::vector<float> lacking(samples_, 0.0F);
+    const auto weights = outputs_.weights_of(unit);
+    const float importance = outputs_.importance(unit);
+    for (std::size_t a = 0; a < weights.size(); ++a) {
+      const float* const errors = errors_.data() + a * samples_;
+      for (std::size_t s = 0; s < samples_; ++s) lacking[s] -= weights[a] / importance * errors[s];
+    }
+    return lacking;
+  }
+
+ private:
+  const Outputs& outputs_;
+  std::size_t samples_;
+  std::vector<float> errors_;
+};
+
+// `layer` is the last one of 8 bits; it feeds the last one through ReLU. `wanted` are its sums in the policy.
+void fit_outputs(PolicyLayer& layer, const PolicyLayer& before, const Outputs& outputs, const LayerSamples& samples,
+                 const std::vector<std::vector<float>>& wanted, ThreadPool& pool) {
+  constexpr std::size_t kFewest = 64;  // samples in which a unit is active, below which nothing is learned about it
+  std::vector<std::vector<float>> sums = sums_of(layer, samples, pool);
+  OutputErrors errors(outputs, samples.count);
+  for (std::size_t unit = 0; unit < sums.size(); ++unit) errors.change(unit, wanted[unit], sums[unit]);
+  std::vector<std::size_t> order(sums.size());
+  std::iota(order.begin(), order.end(), 0);
+  std::stable_sort(order.begin(), order.end(),
+                   [&](std::size_t a, std::size_t b) { return outputs.importance(a) > outputs.importance(b); });
+  for (const std::size_t unit : order) {
+    if (outputs.importance(unit) == 0) break;
+    RowFit fit = fit_of(layer, before, unit, samples);
+    for (const float sum : sums[unit]) fit.mask.push_back(sum > 0 ? 1.0F : 0.0F);
+    if (std::accumulate(fit.mask.begin(), fit.mask.end(), 0.0) < kFewest) continue;
+    fit.error = errors.lacking(unit);
+    fit_integers(fit);
+    std::vector<float> after = row_sums(layer, unit, samples);
+    errors.change(unit, sums[unit], after);
+    sums[unit] = std::move(after);
+  }
+}
+
+}  // namespace
+
+Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool) {
+  if (observed.count == 0 || policy.layers.size() < 2 || !policy.layers.front().scales.empty()) return quantize(policy);
+  const Policy before = equalize(policy, observed, pool);
+  const Policy rounded = quantize(before);
+  Policy fitted = before;  // becomes `rounded`, layer by layer
+  fitted.metadata = rounded.metadata;
+  for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
+    const PolicyLayer& own = before.layers[l];
+    const std::vector<std::vector<float>> wanted = sums_of(own, layer_samples(before, l, observed, pool), pool);
+    const LayerSamples samples = layer_samples(fitted, l, observed, pool);
+    PolicyLayer layer = rounded.layers[l];
+    fit_rows(layer, own, samples, wanted, pool);
+    if (l + 2 == policy.layers.size()) {
+      const auto actions = policy.metadata.find("actions");
+      const bool discrete = actions != policy.metadata.end() && actions->second.starts_with("[");
+      fit_outputs(layer, own, Outputs(before.layers.back(), layer.bias.size(), discrete), samples, wanted, pool);
+    }
+    fitted.layers[l] = std::move(layer);
+  }
+  return fitted;
+}
+
+}  // namespace eaudeqn

@@ -1,0 +1,105 @@
+// Weights of 8 bits fitted to observations: nearer to the policy than plain rounding, on observations that were not
+// given as well; a policy of 8 bits like any other.
+#include "deploy/quantize_observed.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/files.h"
+#include "core/test_directory.h"
+#include "deploy/quantize.h"
+#include "deploy/test_observed.h"
+
+namespace eaudeqn {
+namespace {
+
+constexpr std::size_t kGiven = 512;
+
+// Root mean square of how far the differences between outputs are off: what a choice depends on.
+double choice_error(const std::vector<float>& a, const std::vector<float>& b, std::size_t outputs) {
+  double sum = 0;
+  for (std::size_t row = 0; row < a.size(); row += outputs) {
+    double mean = 0;
+    for (std::size_t i = row; i < row + outputs; ++i)
+      mean += (static_cast<double>(a[i]) - b[i]) / static_cast<double>(outputs);
+    for (std::size_t i = row; i < row + outputs; ++i) sum += std::pow(static_cast<double>(a[i]) - b[i] - mean, 2);
+  }
+  return std::sqrt(sum / static_cast<double>(a.size()));
+}
+
+class QuantizedByObservations : public testing::TestWithParam<std::pair<std::string, bool>> {
+ protected:
+  Architecture architecture_ = small_architecture(GetParam().first, GetParam().second);
+  Policy policy_ = sparse_policy(architecture_);
+  std::vector<std::byte> given_ = random_observations(architecture_, kGiven, 2);
+  std::vector<std::byte> others_ = random_observations(architecture_, kGiven, 3);
+  ThreadPool pool_{2};
+};
+
+TEST_P(QuantizedByObservations, ActsMoreLikeThePolicyThanPlainRoundingDoes) {
+  const Policy fitted = quantize_observed(policy_, {"test", given_, kGiven}, pool_);
+  for (const auto& observations : {given_, others_}) {
+    const auto wanted = outputs_on(policy_, observations, kGiven);
+    const double plain =
+        choice_error(wanted, outputs_on(quantize(policy_), observations, kGiven), architecture_.outputs);
+    const double now = choice_error(wanted, outputs_on(fitted, observations, kGiven), architecture_.outputs);
+    EXPECT_LT(now, 0.6 * plain) << (observations == given_ ? "given" : "others");
+  }
+}
+
+TEST_P(QuantizedByObservations, IsAPolicyOfEightBitsWithTheSameActiveWeights) {
+  const Policy fitted = quantize_observed(policy_, {"test", given_, kGiven}, pool_);
+  ASSERT_EQ(fitted.layers.size(), policy_.layers.size());
+  for (std::size_t l = 0; l < fitted.layers.size(); ++l) {
+    EXPECT_EQ(fitted.layers[l].columns, policy_.layers[l].columns);
+    EXPECT_EQ(fitted.layers[l].row_starts, policy_.layers[l].row_starts);
+    if (l + 1 == fitted.layers.size()) continue;
+    EXPECT_EQ(dequantize(fitted.layers[l], integers_of(fitted.layers[l])), fitted.layers[l].values);
+  }
+  EXPECT_EQ(fitted.layers.back().values, policy_.layers.back().values);
+  EXPECT_EQ(fitted.layers.back().bias, policy_.layers.back().bias);
+  const TestDirectory directory;
+  write_policy(fitted, directory / "policy.safetensors");
+  EXPECT_EQ(read_policy(directory / "policy.safetensors").layers[0].values, fitted.layers[0].values);
+}
+
+TEST_P(QuantizedByObservations, IsTheSameForAnyNumberOfThreads) {
+  ThreadPool one(1), three(3);
+  const Policy a = quantize_observed(policy_, {"test", given_, kGiven}, one);
+  const Policy b = quantize_observed(policy_, {"test", given_, kGiven}, three);
+  for (std::size_t l = 0; l < a.layers.size(); ++l) {
+    EXPECT_EQ(a.layers[l].values, b.layers[l].values);
+    EXPECT_EQ(a.layers[l].bias, b.layers[l].bias);
+  }
+}
+
+TEST_P(QuantizedByObservations, OneObservationDoesNoHarm) {
+  const auto one = std::span(given_).first(given_.size() / kGiven);
+  const Policy fitted = quantize_observed(policy_, {"test", one, 1}, pool_);
+  const auto wanted = outputs_on(policy_, others_, kGiven);
+  const double plain = choice_error(wanted, outputs_on(quantize(policy_), others_, kGiven), architecture_.outputs);
+  const double now = choice_error(wanted, outputs_on(fitted, others_, kGiven), architecture_.outputs);
+  EXPECT_LT(now, 3 * plain);
+}
+
+INSTANTIATE_TEST_SUITE_P(Kinds, QuantizedByObservations,
+                         testing::Values(std::pair("nature", true), std::pair("nature", false),
+                                         std::pair("impala", false), std::pair("mlp", false)),
+                         [](const testing::TestParamInfo<std::pair<std::string, bool>>& parameter) {
+                           return parameter.param.first + (parameter.param.second ? "_bytes" : "_floats");
+                         });
+
+TEST(QuantizeObserved, WithoutObservationsOrOfEightBitsAlreadyItIsQuantize) {
+  const Architecture architecture = small_architecture("mlp", false);
+  const Policy policy = sparse_policy(architecture);
+  ThreadPool pool(1);
+  EXPECT_EQ(quantize_observed(policy, {"test", {}, 0}, pool).layers[0].values, quantize(policy).layers[0].values);
+  const auto observations = random_observations(architecture, kGiven, 2);
+  const Policy again = quantize_observed(quantize(policy), {"test", observations, kGiven}, pool);
+  EXPECT_EQ(again.layers[0].values, quantize(policy).layers[0].values);
+}
+
+}  // namespace
+}  // namespace eaudeqn
