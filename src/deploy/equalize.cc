@@ -17,8 +17,8 @@ struct Channels {
 
   // What rounding adds to all sums, squared, with channel c multiplied by exp(logarithms[c]); up to a factor.
   double noise(const std::vector<double>& logarithms) const {
-    std::vector<double> factors;
-    for (const double logarithm : logarithms) factors.push_back(std::exp(logarithm));
+    std::vector<double> factors(channels);
+    std::transform(logarithms.begin(), logarithms.end(), factors.begin(), [](double x) { return std::exp(x); });
     double noise = 0;
     for (std::size_t r = 0; r < rows; ++r) {
       double scale = 0, sum = 0;
@@ -97,8 +97,9 @@ std::vector<float> best_factors(const Channels& channels) {
     }
     if (!better) step /= 2;
   }
-  std::vector<float> factors;
-  for (const double logarithm : logarithms) factors.push_back(static_cast<float>(std::exp(logarithm)));
+  std::vector<float> factors(channels.channels);
+  std::transform(logarithms.begin(), logarithms.end(), factors.begin(),
+                 [](double logarithm) { return static_cast<float>(std::exp(logarithm)); });
   return factors;
 }
 
