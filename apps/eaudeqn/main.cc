@@ -1,12 +1,15 @@
 // The command line. Exit codes: 0 done, 1 failed, 2 bad usage or config, 75 stopped by a signal after saving.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
 #include <cstdio>
 #include <cstring>
 #include <exception>
+#include <new>
+#include <string_view>
 
 #include "commands.h"
 #include "core/nearest.h"
@@ -147,10 +150,28 @@ int run_command_line(int argc, char** argv) {
   return run();
 }
 
+constexpr std::string_view kOutOfMemory = "error: out of memory; a smaller replay.capacity or network needs less\n";
+
+const std::terminate_handler kStandardEnd = std::get_terminate();
+
+// Destructors that need memory themselves, as those of JSON values do, cannot say that there is none: they end the
+// program.
+void end_of_program() {
+  try {
+    if (const std::exception_ptr thrown = std::current_exception()) std::rethrow_exception(thrown);
+  } catch (const std::bad_alloc&) {
+    [[maybe_unused]] const auto written = ::write(STDERR_FILENO, kOutOfMemory.data(), kOutOfMemory.size());
+    ::_exit(1);
+  } catch (...) {  // a mistake in the program, for which the standard has words
+  }
+  kStandardEnd();
+}
+
 }  // namespace
 }  // namespace eaudeqn
 
 int main(int argc, char** argv) {
+  std::set_terminate(eaudeqn::end_of_program);
   try {
     const int exit_code = eaudeqn::run_command_line(argc, argv);
     if (std::fflush(stdout) == 0 && std::ferror(stdout) == 0) return exit_code;
@@ -159,7 +180,7 @@ int main(int argc, char** argv) {
     std::fprintf(stderr, "error: %s\n", error.what());
     return error.kind() == eaudeqn::Error::Kind::usage ? eaudeqn::kExitUsage : 1;
   } catch (const std::bad_alloc&) {
-    std::fprintf(stderr, "error: out of memory; a smaller replay.capacity or network needs less\n");
+    std::fputs(eaudeqn::kOutOfMemory.data(), stderr);
   } catch (const std::exception& error) {
     std::fprintf(stderr, "error: %s\n", error.what());
   }
