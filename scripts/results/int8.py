@@ -77,9 +77,10 @@ def main() -> None:
         print(rows[-1])
     reached = sum(r["fitted"] >= AIM for r in results)
     subjects = " ".join(str(subject) for subject in arguments.subjects)
-    text = f"""`.dependencies/venv/bin/python scripts/results/int8.py {subjects}` on {datetime.date.today().isoformat()}. How often the
-policy of 8 bits chooses the same action on what the policy sees in a game of {arguments.steps} steps that it was not rounded by;
-with `--observations` those of {arguments.games} other games were given. Returns: mean of 10 greedy episodes of the policy itself, and rounded by `--observations`.
+    text = f"""`.dependencies/venv/bin/python scripts/results/int8.py {subjects}`
+on {datetime.date.today().isoformat()}. How often the policy of 8 bits chooses the same action on what the policy
+sees in a game of {arguments.steps} steps; with `--observations` those of {arguments.games} other games were given. Returns: mean of 10
+greedy episodes of the policy itself, and as it was rounded with `--observations`.
 
 | policy | step | return | of 8 bits | sparsity | observations | actions chosen | same action | same, with `--observations` |
 |---|---|---|---|---|---|---|---|---|

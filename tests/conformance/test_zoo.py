@@ -1,10 +1,15 @@
 """The trained policies of zoo/ do what their cards say: sparsity, size, and the same returns from the same seed."""
 
 import json
+import sys
 
 import pytest
 
 from program import ROOT, eaudeqn_json
+
+sys.path.insert(0, str(ROOT / "scripts" / "results"))
+
+import int8  # noqa: E402
 
 CARDS = sorted((ROOT / "zoo").glob("*.json"))
 # Of the card's, from the first one on: enough to see that they are the same.
@@ -29,6 +34,13 @@ def test_a_policy_is_as_its_card_says(file):
     assert played["sparsity"] == card["policy_sparsity"]
     assert played["epsilon"] == card["epsilon"]
     assert played["returns"] == pytest.approx(card["returns"][:count], rel=1e-9)
+
+
+def test_eight_bits_choose_the_same_actions_in_a_game_of_its_own():
+    """The short form of what docs/deploy.md has a table of, where more is given and 99 % are reached."""
+    measured = int8.measure(ROOT / "zoo" / "pong.safetensors", steps=3000, games=3)
+    assert measured["observations"] > 2900 and measured["distinct"] == 6
+    assert measured["fitted"] >= 0.985 > 0.95 > measured["plain"]
 
 
 def test_the_page_lists_every_card():
