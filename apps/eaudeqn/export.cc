@@ -62,8 +62,7 @@ Json compare(const Policy& original, const Policy& exported, const Observations&
   json["observations"] = count;
   json["largest_difference"] = difference;
   json["largest_output"] = largest;
-  const auto actions = original.metadata.find("actions");
-  if (actions != original.metadata.end() && actions->second.starts_with("[")) {
+  if (original.discrete_actions()) {
     const auto old_actions = actions_of(old_outputs, width), new_actions = actions_of(new_outputs, width);
     std::size_t same = 0;
     for (std::size_t i = 0; i < count; ++i) same += old_actions[i] == new_actions[i] ? 1U : 0U;
@@ -125,8 +124,10 @@ void print(const Json& json) {
   const auto count = check["observations"].get<std::size_t>();
   if (check.contains("same_actions")) {
     const auto same = check["same_actions"].get<std::size_t>();
-    fmt::print("chooses the same action as the policy on {} of {} observations ({:.2f} %)\n", same, count,
-               count == 0 ? 0.0 : 100.0 * static_cast<double>(same) / static_cast<double>(count));
+    const bool fitted = json["weights"] == "int8" && count >= kFewestObservations;
+    fmt::print("chooses the same action as the policy on {} of {} observations ({:.2f} %){}\n", same, count,
+               count == 0 ? 0.0 : 100.0 * static_cast<double>(same) / static_cast<double>(count),
+               fitted ? ", which it was fitted to: others may be met less well" : "");
   }
   fmt::print("largest difference of an output: {:.3g}, the largest output being {:.3g}\n",
              check["largest_difference"].get<double>(), check["largest_output"].get<double>());
@@ -206,14 +207,16 @@ void add_export(CLI::App& app, Run& run) {
           "--observations", arguments->observations,
           "Observations as for forward: tells how often the exported weights choose the same action; with int8 the "
           "weights are rounded so that they act on them as they did, which takes seconds to minutes: give it thousands "
-          "from several episodes; the first one becomes the example in C")
+          "from several episodes (fewer than 256 only check); the first one becomes the example in C")
       ->type_name("X.npy");
   command
       ->add_option("--prefix", arguments->prefix,
                    "What all names in C begin with, so that one program can hold several policies (default: from the "
                    "file's name)")
       ->type_name("NAME");
-  command->add_option("--threads", arguments->threads, "Threads of the check; results do not depend on it")
+  command
+      ->add_option("--threads", arguments->threads,
+                   "Threads for what observations are used for; the result does not depend on them")
       ->check(CLI::Range(1, 256));
   command->add_flag("--json", arguments->json, "One JSON object on stdout, nothing else");
   command->callback([arguments, &run] { run = [arguments] { return run_export(*arguments); }; });

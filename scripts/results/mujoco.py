@@ -20,6 +20,7 @@ KEPT = ("step", "mean_return", "critic_sparsity", "actor_sparsity")
 
 
 def task_of(environment: str) -> str:
+    """hopper of mujoco/Hopper-v5"""
     return environment.removeprefix("mujoco/").split("-")[0].lower()
 
 
@@ -28,15 +29,17 @@ def keep(directory: Path, environment: str) -> None:
     config = tomllib.loads((directory / "config.toml").read_text())
     if config["environment"] != environment:
         raise SystemExit(f"{directory}: a run of {config['environment']}, not of {environment}")
-    timing = common.timings(directory)
+    timing, evaluations = common.timings(directory), common.events(directory, "evaluation")
+    if not timing or not evaluations:
+        raise SystemExit(f"{directory}: has no evaluation yet, so there is no curve to keep")
     curve = {
         "environment": environment, "algorithm": config["algorithm"], "seed": config["seed"], "steps": config["training"]["steps"],
         "threads": timing[-1]["threads"], "machine": common.machine(), "date": datetime.date.today().isoformat(),
         "steps_per_second": round(statistics.median(line["steps_per_second"] for line in timing)),
-        "evaluations": [[round(event[key], 4) for key in KEPT] for event in common.events(directory, "evaluation")],
+        "evaluations": [[round(event[key], 4) for key in KEPT] for event in evaluations],
     }  # fmt: skip
     CURVES.mkdir(exist_ok=True)
-    file = CURVES / f"{task_of(environment)}_{curve['algorithm']}_seed{curve['seed']}.json"
+    file = CURVES / f"{environment.removeprefix('mujoco/')}_{curve['algorithm']}_seed{curve['seed']}.json"
     file.write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
 
 
@@ -88,10 +91,12 @@ def main() -> None:
     for run in arguments.runs:
         keep(run, arguments.environment)
     task = task_of(arguments.environment)
-    curves = [json.loads(file.read_text()) for file in sorted(CURVES.glob(f"{task}_*.json"))]
+    curves = [json.loads(file.read_text()) for file in sorted(CURVES.glob(f"{arguments.environment.removeprefix('mujoco/')}_*.json"))]
     if not curves:
         parser.error(f"no run was given, and docs/results/curves has none of {arguments.environment}")
-    steps = max(curve["steps"] for curve in curves)
+    steps = curves[0]["steps"]
+    if any(curve["steps"] != steps for curve in curves):
+        parser.error("the curves are of runs of different lengths; they are kept in docs/results/curves")
     shown = range(SHOWN_EVERY, steps + 1, SHOWN_EVERY)
     unfinished = sum(not finished(curve) for curve in curves)
     state = f"All {len(curves)} runs are finished."
@@ -103,9 +108,10 @@ def main() -> None:
 
 {state}
 Returns are means of 10 episodes with the mean action. "last five" is the mean of a run's last five evaluations, with the
-sparsities of the last one. Steps/s is the median of a run; other programs may have run beside it.
+sparsities of the last one. Steps/s is the median of a run; other programs may have run beside it. The
+CPU is that of the machine on which the curve was kept.
 
-Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {steps} --threads 1`;
+Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {steps} --threads THREADS`;
 page by `scripts/results/mujoco.py {arguments.environment} RUN...`, which keeps the curves in `curves/`.
 
 | algorithm | seed | steps done | {' | '.join(f"{step // 1000}k" for step in shown)} | last five | critic sparsity | actor sparsity | steps/s | threads | CPU | kept on |

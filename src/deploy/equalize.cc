@@ -3,33 +3,77 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdint>
+#include <numeric>
 #include <optional>
+#include <utility>
 
 #include "engine/network_spec.h"
 
 namespace eaudeqn {
 namespace {
 
-// Of a layer, by row and by channel of its input.
-struct Channels {
-  std::size_t rows = 0, channels = 0;
-  std::vector<double> largest, variance;  // of its weights there; sum of the variances of what they multiply
-
-  // What rounding adds to all sums, squared, with channel c multiplied by exp(logarithms[c]); up to a factor.
-  double noise(const std::vector<double>& logarithms) const {
-    std::vector<double> factors(channels);
-    std::transform(logarithms.begin(), logarithms.end(), factors.begin(), [](double x) { return std::exp(x); });
-    double noise = 0;
-    for (std::size_t r = 0; r < rows; ++r) {
-      double scale = 0, sum = 0;
-      for (std::size_t c = 0; c < channels; ++c) {
-        scale = std::max(scale, largest[r * channels + c] * factors[c]);
-        sum += variance[r * channels + c] / (factors[c] * factors[c]);
-      }
-      noise += scale * scale * sum;
+// What rounding adds to the sums of a layer, squared and up to a factor, by the factors of its input's channels: the
+// sum over its rows of (the largest weight)^2 x the variances of what its weights multiply.
+class RoundingNoise {
+ public:
+  // [row][channel]: the largest weight, and the sum of the variances of what the weights multiply.
+  RoundingNoise(std::size_t channels, std::vector<double> largest, std::vector<double> variance)
+      : channels_(channels), largest_(std::move(largest)), variance_(std::move(variance)) {
+    factors_.assign(channels, 1.0);
+    for (std::size_t r = 0; r < largest_.size() / channels; ++r) {
+      scale_.push_back(scale_of_row(r));
+      const auto own = variance_.begin() + static_cast<std::ptrdiff_t>(r * channels);
+      sum_.push_back(std::accumulate(own, own + static_cast<std::ptrdiff_t>(channels), 0.0));
     }
-    return noise;
   }
+
+  const std::vector<double>& factors() const { return factors_; }
+
+  // What `total()` would be more with another factor of channel c.
+  double difference(std::size_t c, double factor) const {
+    double difference = 0;
+    for (std::size_t r = 0; r < scale_.size(); ++r) {
+      const double scale = scale_with(r, c, factor);
+      difference += scale * scale * sum_with(r, c, factor) - scale_[r] * scale_[r] * sum_[r];
+    }
+    return difference;
+  }
+  double total() const {
+    double total = 0;
+    for (std::size_t r = 0; r < scale_.size(); ++r) total += scale_[r] * scale_[r] * sum_[r];
+    return total;
+  }
+  void set(std::size_t c, double factor) {
+    for (std::size_t r = 0; r < scale_.size(); ++r) {
+      const double scale = scale_with(r, c, factor);
+      sum_[r] = sum_with(r, c, factor);
+      scale_[r] = scale;
+    }
+    factors_[c] = factor;
+  }
+
+ private:
+  double scale_of_row(std::size_t r, std::size_t without = SIZE_MAX) const {
+    double scale = 0;
+    for (std::size_t c = 0; c < channels_; ++c) {
+      if (c != without) scale = std::max(scale, largest_[r * channels_ + c] * factors_[c]);
+    }
+    return scale;
+  }
+  double scale_with(std::size_t r, std::size_t c, double factor) const {
+    const double largest = largest_[r * channels_ + c];
+    const bool decides = largest * factors_[c] >= scale_[r];
+    return std::max(decides ? scale_of_row(r, c) : scale_[r], largest * factor);
+  }
+  double sum_with(std::size_t r, std::size_t c, double factor) const {
+    const double variance = variance_[r * channels_ + c];
+    return sum_[r] - variance / (factors_[c] * factors_[c]) + variance / (factor * factor);
+  }
+
+  std::size_t channels_;
+  std::vector<double> largest_, variance_, factors_;
+  std::vector<double> scale_, sum_;  // [row], with the factors as they are
 };
 
 // The layer whose outputs are all that `layer` reads, if there is one and nothing else reads them.
@@ -60,47 +104,36 @@ double variance_of(std::span<const float> inputs) {
   return squares / static_cast<double>(inputs.size());
 }
 
-Channels channels_of(const PolicyLayer& layer, std::size_t channels, const LayerSamples& samples) {
-  Channels result{layer.bias.size(), channels, {}, {}};
-  result.largest.resize(result.rows * channels);
-  result.variance.resize(result.rows * channels);
-  const std::size_t row_size = layer.parameters() / layer.bias.size();
+RoundingNoise noise_of(const PolicyLayer& layer, std::size_t channels, const LayerSamples& samples) {
+  constexpr double kLeastShare = 0.01;  // of the mean variance: what never changed here may do so elsewhere
+  const std::size_t rows = layer.bias.size(), row_size = layer.parameters() / rows;
   std::vector<double> variances(row_size);
   for (std::size_t i = 0; i < row_size; ++i) variances[i] = variance_of(samples.inputs(i));
-  for (std::size_t r = 0; r < result.rows; ++r) {
+  const double mean = std::accumulate(variances.begin(), variances.end(), 0.0) / static_cast<double>(row_size);
+  std::vector<double> largest(rows * channels), variance(rows * channels);
+  for (std::size_t r = 0; r < rows; ++r) {
     for (std::size_t i = layer.row_starts[r]; i < layer.row_starts[r + 1]; ++i) {
       const std::size_t at = r * channels + layer.columns[i] / (row_size / channels);
-      result.largest[at] = std::max(result.largest[at], std::abs(static_cast<double>(layer.values[i])));
-      result.variance[at] += variances[layer.columns[i]];
+      largest[at] = std::max(largest[at], std::abs(static_cast<double>(layer.values[i])));
+      variance[at] += std::max(variances[layer.columns[i]], kLeastShare * mean);
     }
   }
-  return result;
+  return {channels, std::move(largest), std::move(variance)};
 }
 
-std::vector<float> best_factors(const Channels& channels) {
-  constexpr double kFirstStep = 0.5, kLastStep = 0.02, kGain = 1e-6, kFarthest = 3;
-  std::vector<double> logarithms(channels.channels, 0.0);
-  double least = channels.noise(logarithms);
+std::vector<float> best_factors(RoundingNoise noise) {
+  constexpr double kFirstStep = 1.6, kLastStep = 1.02, kGain = 1e-4, kFarthest = 20;
   for (double step = kFirstStep; step > kLastStep;) {
-    bool better = false;
-    for (double& logarithm : logarithms) {
-      for (const double change : {step, -step}) {
-        if (std::abs(logarithm + change) > kFarthest) continue;
-        logarithm += change;
-        const double noise = channels.noise(logarithms);
-        if (noise < least * (1 - kGain)) {
-          least = noise, better = true;
-        } else {
-          logarithm -= change;
-        }
+    const double before = noise.total();
+    for (std::size_t c = 0; c < noise.factors().size(); ++c) {
+      for (const double factor : {noise.factors()[c] * step, noise.factors()[c] / step}) {
+        if (factor < 1 / kFarthest || factor > kFarthest) continue;
+        if (noise.difference(c, factor) < 0) noise.set(c, factor);
       }
     }
-    if (!better) step /= 2;
+    if (!(noise.total() < (1 - kGain) * before)) step = std::sqrt(step);
   }
-  std::vector<float> factors(channels.channels);
-  std::transform(logarithms.begin(), logarithms.end(), factors.begin(),
-                 [](double logarithm) { return static_cast<float>(std::exp(logarithm)); });
-  return factors;
+  return {noise.factors().begin(), noise.factors().end()};
 }
 
 void divide_rows(PolicyLayer& layer, const std::vector<float>& factors) {
@@ -119,17 +152,22 @@ void multiply_channels(PolicyLayer& layer, const std::vector<float>& factors) {
 
 Policy equalize(Policy policy, const ObservedPolicy& observed, ThreadPool& pool) {
   const NetworkSpec spec = make_network_spec(architecture_from_json(policy.metadata.at("architecture")));
-  // From the policy as it came: factors of one layer change neither the variances nor the noise of another.
-  std::vector<std::pair<std::size_t, std::vector<float>>> found;
+  // All from the policy as it came: every row counts in the units that it has there.
+  struct Found {
+    std::size_t reader, writer;
+    std::vector<float> factors;
+  };
+  std::vector<Found> found;
   for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
     const std::optional<std::size_t> writer = writer_of(spec, l);
     if (!writer) continue;
     const LayerSamples samples = layer_samples(policy, l, observed, pool);
-    found.emplace_back(l, best_factors(channels_of(policy.layers[l], policy.layers[*writer].bias.size(), samples)));
+    found.push_back(
+        {l, *writer, best_factors(noise_of(policy.layers[l], policy.layers[*writer].bias.size(), samples))});
   }
-  for (const auto& [l, factors] : found) {
-    multiply_channels(policy.layers[l], factors);
-    divide_rows(policy.layers[*writer_of(spec, l)], factors);
+  for (const Found& pair : found) {
+    multiply_channels(policy.layers[pair.reader], pair.factors);
+    divide_rows(policy.layers[pair.writer], pair.factors);
   }
   return policy;
 }

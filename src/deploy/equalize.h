@@ -14,7 +14,8 @@ namespace eaudeqn {
 
 // Outputs stay the same to float rounding. Every layer but the last whose inputs are the outputs of one other layer,
 // which nothing else reads, through ReLU or nothing, gets the factors that make the sum over its rows of (scale^2 x
-// variance of what rounding adds) least, as far as changing one factor at a time finds. Source: Nagel et al. 2019,
+// variances of what the weights multiply) least, each row in the units that it came with, as far as changing one factor
+// at a time finds. Source: Nagel et al. 2019,
 // "Data-Free Quantization Through Weight Equalization and Bias Correction", with measured variances in place of their
 // ranges.
 Policy equalize(Policy policy, const ObservedPolicy& observed, ThreadPool& pool);

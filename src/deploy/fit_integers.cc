@@ -65,16 +65,18 @@ void fit_integers(RowFit& row) {
   }
   const auto off =
       static_cast<float>(sum_of(count, [&](std::size_t s) { return row.error[s] * row.mask[s]; }) / active);
+  if (!std::isfinite(off) || !std::isfinite(nearness)) return;  // sums or squares are beyond floats: rounding stays
   for (std::size_t s = 0; s < count; ++s) row.error[s] = (row.error[s] - off) * row.mask[s];
   double bias = static_cast<double>(*row.bias) + off;
-  bool changed = true;
+  bool changed = std::any_of(row.original.begin(), row.original.end(), [](float weight) { return weight != 0; });
   for (int round = 0; changed && round < kMostRounds; ++round) {
     changed = false;
     for (std::size_t i = 0; i < row.columns.size(); ++i) {
       const auto inputs = row.samples->inputs(row.columns[i]);
       const auto& [mean, energy] = moments[i];
       if (!(energy + nearness > 0)) continue;
-      const double pull = sum_of(count, [&](std::size_t s) { return inputs[s] * row.error[s]; });
+      // Around the mean, or what is left of the error's own mean would pull at inputs far from 0.
+      const double pull = sum_of(count, [&, m = mean](std::size_t s) { return (inputs[s] - m) * row.error[s]; });
       const double wanted = (energy * row.values[i] + pull + nearness * row.original[i]) / (energy + nearness);
       const float value = best_steps(wanted, row.original[i], row.scale) * row.scale + 0.0F;
       const float change = value - row.values[i];

@@ -23,7 +23,8 @@ struct RowFit {
 };
 
 // Changes values and bias so that the masked sum of squared errors, with a little weight on staying near to the
-// originals, does not rise; `error` is then what is left. Stops when no weight changes, or after 20 rounds.
+// originals, does not rise but for rounding; `error` is then what is left. Stops when no weight changes, or after 20
+// rounds. Nothing changes where squares are beyond floats; of a row of zeros, the bias alone.
 void fit_integers(RowFit& row);
 
 }  // namespace eaudeqn

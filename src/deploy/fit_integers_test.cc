@@ -149,6 +149,62 @@ TEST(FitIntegers, InputsThatNeverChangeMoveTheBiasAlone) {
   EXPECT_NEAR(problem.squared_error(values, bias), 0, 1e-9);
 }
 
+// Inputs far from 0: what is left of the error's mean must not pull at them.
+TEST(FitIntegers, DoesNotGetWorseByInputsFarFromZero) {
+  Problem problem(40, 1000, 7);
+  for (const std::size_t far : {0U, 7U}) {
+    for (std::size_t s = 0; s < problem.samples.count; ++s) {
+      problem.samples.values[far * problem.samples.count + s] += 3000.0F;
+    }
+  }
+  std::vector<float> values = problem.rounded;
+  float bias = 0;
+  RowFit row = problem.fit(values, bias);
+  fit_integers(row);
+  const double best = problem.squared_error(values, problem.best_bias(values));
+  EXPECT_LT(best, 0.3 * problem.squared_error(problem.rounded, problem.best_bias(problem.rounded)));
+}
+
+TEST(FitIntegers, AnInputThatNeverChangesBesideOthersKeepsItsWeight) {
+  Problem problem(10, 500, 8);
+  std::fill_n(problem.samples.values.begin(), problem.samples.count, 100.0F);
+  std::vector<float> values = problem.rounded;
+  float bias = 0;
+  RowFit row = problem.fit(values, bias);
+  fit_integers(row);
+  EXPECT_EQ(values[0], problem.rounded[0]);
+  EXPECT_NE(values, problem.rounded);
+}
+
+// A sensor's "nothing seen", say: its square is no float.
+TEST(FitIntegers, WhatIsBeyondFloatsLeavesTheRowAsItIs) {
+  for (const float huge : {1e20F, std::numeric_limits<float>::max()}) {
+    Problem problem(4, 100, 9);
+    std::vector<float> values = problem.rounded;
+    float bias = 0.5F;
+    RowFit row = problem.fit(values, bias);
+    problem.samples.values[3] = huge;
+    fit_integers(row);
+    EXPECT_EQ(values, problem.rounded);
+    EXPECT_EQ(bias, 0.5F);
+    row.error[5] = std::numeric_limits<float>::quiet_NaN();
+    fit_integers(row);
+    EXPECT_EQ(bias, 0.5F);
+  }
+}
+
+TEST(FitIntegers, ARowOfZerosStaysOne) {
+  Problem problem(4, 100, 10);
+  std::fill(problem.original.begin(), problem.original.end(), 0.0F);
+  std::vector<float> values(4, 0.0F);
+  float bias = 0;
+  RowFit row = problem.fit(values, bias);
+  for (std::size_t s = 0; s < 100; ++s) row.error[s] = 5 * problem.samples.inputs(0)[s];
+  fit_integers(row);
+  EXPECT_EQ(values, std::vector<float>(4, 0.0F));
+  EXPECT_GT(bias, 0);
+}
+
 TEST(FitIntegers, StaysWithin127Steps) {
   Problem problem(2, 100, 6);
   problem.original = {127 * problem.scale, -127 * problem.scale};

@@ -13,8 +13,8 @@
 namespace eaudeqn {
 namespace {
 
-constexpr std::size_t kBatch = 32, kDenseObservations = 16384, kDenseProducts = std::size_t{1} << 33,
-                      kConvolutionObservations = 2048, kPositions = 16;
+constexpr std::size_t kBatch = 32, kDenseObservations = 16384, kConvolutionObservations = 2048, kPositions = 16;
+constexpr std::size_t kDenseProducts = std::size_t{1} << 33, kMostValues = std::size_t{1} << 27;
 
 // What a tensor holds while one batch is in the workspace.
 class TensorReader {
@@ -48,6 +48,12 @@ const Operation& layer_operation(const NetworkSpec& spec, std::size_t layer) {
     return operation.layer == layer &&
            (operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense);
   });
+}
+
+// So many that the work on them is bounded.
+std::size_t dense_observations(const PolicyLayer& layer) {
+  const std::size_t affordable = kDenseProducts / std::max<std::size_t>(layer.values.size(), 1);
+  return std::clamp(affordable, kConvolutionObservations, kDenseObservations);
 }
 
 // Where the samples of a batch go.
@@ -108,14 +114,14 @@ LayerSamples layer_samples(const Policy& policy, std::size_t layer, const Observ
   const auto plan = std::make_shared<NetworkPlan>(network.plan());
   const Operation& operation = layer_operation(plan->spec, layer);
   const bool dense = operation.kind == OperationKind::dense;
-  const std::size_t most = std::min(
-      kDenseObservations, std::max(kConvolutionObservations,
-                                   kDenseProducts / std::max<std::size_t>(policy.layers[layer].values.size(), 1)));
-  const std::size_t taken = std::min(observed.count, dense ? most : kConvolutionObservations);
+  const LayerSpec& spec = plan->spec.layers[layer];
   const std::size_t positions = plan->spec.positions(layer), in_each = dense ? 1 : std::min(positions, kPositions);
+  const std::size_t taken =
+      std::min({observed.count, dense ? dense_observations(policy.layers[layer]) : kConvolutionObservations,
+                std::max<std::size_t>(kMostValues / (spec.row_size() * in_each), 1)});
   LayerSamples samples;
   samples.count = taken * in_each;
-  samples.values.resize(plan->spec.layers[layer].row_size() * samples.count);
+  samples.values.resize(spec.row_size() * samples.count);
 
   InputTensor input(plan, kBatch);
   Workspace workspace(plan, kBatch, false);

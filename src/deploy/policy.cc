@@ -368,6 +368,11 @@ double Policy::sparsity() const {
   return total == 0 ? 0.0 : static_cast<double>(total - active) / static_cast<double>(total);
 }
 
+bool Policy::discrete_actions() const {
+  const auto actions = metadata.find("actions");
+  return actions != metadata.end() && actions->second.starts_with("[");
+}
+
 void write_policy(const Policy& policy, const std::filesystem::path& file) {
   if (const auto problem = policy_problem(policy)) {
     throw Error::failure(fmt::format("{}: cannot write this policy: {}; nothing was written", file.string(), *problem));

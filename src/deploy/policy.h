@@ -32,7 +32,8 @@ struct Policy {
   std::map<std::string, std::string> metadata;
   std::vector<PolicyLayer> layers;  // in network order
 
-  double sparsity() const;  // over the weights of all layers
+  double sparsity() const;        // over the weights of all layers
+  bool discrete_actions() const;  // "actions" is a list of names: the largest output is the choice
 };
 
 // Layers with no zero are written dense `<name>.weight` (out, in, rows, columns), others as CSR: `<name>.values`,

@@ -2,6 +2,7 @@
 #include "deploy/quantize_observed.h"
 
 #include <algorithm>
+#include <cmath>
 #include <numeric>
 
 #include "deploy/equalize.h"
@@ -45,22 +46,23 @@ void fit_rows(PolicyLayer& layer, const PolicyLayer& before, const LayerSamples&
   });
 }
 
-// What the last layer makes of the units below it: outputs, or for discrete actions how far each is from their mean.
+// What the last layer makes of the units below it, as far as the choice of an action depends on it: of discrete actions
+// how far each output is from their mean; of continuous ones the first half of the outputs, which are the means.
 class Outputs {
  public:
-  Outputs(const PolicyLayer& last, std::size_t units, bool discrete) : outputs_(last.bias.size()) {
+  Outputs(const PolicyLayer& last, std::size_t units, bool discrete)
+      : outputs_(discrete ? last.bias.size() : std::max<std::size_t>(last.bias.size() / 2, 1)) {
     weights_.resize(units * outputs_);
     for (std::size_t a = 0; a < outputs_; ++a) {
       for (std::size_t i = last.row_starts[a]; i < last.row_starts[a + 1]; ++i) {
         weights_[last.columns[i] * outputs_ + a] = last.values[i];
       }
     }
-    if (!discrete) return;
     for (std::size_t u = 0; u < units; ++u) {
-      const auto own = weights_.begin() + static_cast<std::ptrdiff_t>(u * outputs_);
-      const auto end = own + static_cast<std::ptrdiff_t>(outputs_);
-      const float mean = std::accumulate(own, end, 0.0F) / static_cast<float>(outputs_);
-      std::for_each(own, end, [&](float& weight) { weight -= mean; });
+      const std::span<float> own = std::span(weights_).subspan(u * outputs_, outputs_);
+      const float mean = std::accumulate(own.begin(), own.end(), 0.0F) / static_cast<float>(outputs_);
+      for (float& weight : own) weight -= discrete ? mean : 0.0F;
+      importance_.push_back(std::inner_product(own.begin(), own.end(), own.begin(), 0.0F));
     }
   }
 
@@ -68,25 +70,34 @@ class Outputs {
   std::span<const float> weights_of(std::size_t unit) const {
     return std::span(weights_).subspan(unit * outputs_, outputs_);
   }
-  float importance(std::size_t unit) const {
-    const auto weights = weights_of(unit);
-    return std::inner_product(weights.begin(), weights.end(), weights.begin(), 0.0F);
+  float importance(std::size_t unit) const { return importance_[unit]; }
+
+  // Units that matter, those that matter most first.
+  std::vector<std::size_t> units_in_order() const {
+    std::vector<std::size_t> order;
+    for (std::size_t unit = 0; unit < importance_.size(); ++unit) {
+      if (importance_[unit] > 0) order.push_back(unit);
+    }
+    std::stable_sort(order.begin(), order.end(),
+                     [&](std::size_t a, std::size_t b) { return importance_[a] > importance_[b]; });
+    return order;
   }
 
  private:
   std::size_t outputs_;
-  std::vector<float> weights_;  // [unit][output]
+  std::vector<float> weights_;     // [unit][output]
+  std::vector<float> importance_;  // [unit]: the sum of its squared weights
 };
 
-// How far the outputs are off: [output][sample].
+// How far the outputs are off: [output][sample]. `outputs` must outlive it.
 class OutputErrors {
  public:
   OutputErrors(const Outputs& outputs, std::size_t samples)
-      : outputs_(outputs), samples_(samples), errors_(outputs.size() * samples) {}
+      : outputs_(&outputs), samples_(samples), errors_(outputs.size() * samples) {}
 
   // The unit's sum was `before` and is `after`; what it gives on is what is above 0.
   void change(std::size_t unit, const std::vector<float>& before, const std::vector<float>& after) {
-    const auto weights = outputs_.weights_of(unit);
+    const auto weights = outputs_->weights_of(unit);
     for (std::size_t a = 0; a < weights.size(); ++a) {
       if (weights[a] == 0) continue;
       float* const errors = errors_.data() + a * samples_;
@@ -99,50 +110,71 @@ class OutputErrors {
   // What the unit would have to give more, in every sample, for the outputs to be as near as it alone can bring them.
   std::vector<float> lacking(std::size_t unit) const {
     std::vector<float> lacking(samples_, 0.0F);
-    const auto weights = outputs_.weights_of(unit);
-    const float importance = outputs_.importance(unit);
+    const auto weights = outputs_->weights_of(unit);
     for (std::size_t a = 0; a < weights.size(); ++a) {
       const float* const errors = errors_.data() + a * samples_;
-      for (std::size_t s = 0; s < samples_; ++s) lacking[s] -= weights[a] / importance * errors[s];
+      const float share = weights[a] / outputs_->importance(unit);
+      for (std::size_t s = 0; s < samples_; ++s) lacking[s] -= share * errors[s];
     }
     return lacking;
   }
 
+  double squared() const { return std::inner_product(errors_.begin(), errors_.end(), errors_.begin(), 0.0); }
+
  private:
-  const Outputs& outputs_;
+  const Outputs* outputs_;
   std::size_t samples_;
   std::vector<float> errors_;
 };
 
+// One unit of `layer`, whose sums are `sums`, so that the outputs are nearer. The fit counts the samples in which the
+// unit is active now; what it does to the others is seen afterwards, and taken back where it is no gain.
+void fit_unit(PolicyLayer& layer, const PolicyLayer& before, std::size_t unit, const LayerSamples& samples,
+              std::vector<float>& sums, OutputErrors& errors) {
+  constexpr std::size_t kFewest = 64;  // samples in which a unit is active, below which nothing is learned about it
+  RowFit fit = fit_of(layer, before, unit, samples);
+  for (const float sum : sums) fit.mask.push_back(sum > 0 ? 1.0F : 0.0F);
+  if (std::accumulate(fit.mask.begin(), fit.mask.end(), 0.0) < kFewest) return;
+  const std::vector<float> values(fit.values.begin(), fit.values.end());
+  const float bias = *fit.bias;
+  const OutputErrors errors_before = errors;
+  fit.error = errors.lacking(unit);
+  fit_integers(fit);
+  std::vector<float> after = row_sums(layer, unit, samples);
+  errors.change(unit, sums, after);
+  if (errors.squared() < errors_before.squared()) {
+    sums = std::move(after);
+  } else {
+    errors = errors_before;
+    std::copy(values.begin(), values.end(), fit.values.begin());
+    *fit.bias = bias;
+  }
+}
+
 // `layer` is the last one of 8 bits; it feeds the last one through ReLU. `wanted` are its sums in the policy.
 void fit_outputs(PolicyLayer& layer, const PolicyLayer& before, const Outputs& outputs, const LayerSamples& samples,
                  const std::vector<std::vector<float>>& wanted, ThreadPool& pool) {
-  constexpr std::size_t kFewest = 64;  // samples in which a unit is active, below which nothing is learned about it
   std::vector<std::vector<float>> sums = sums_of(layer, samples, pool);
   OutputErrors errors(outputs, samples.count);
   for (std::size_t unit = 0; unit < sums.size(); ++unit) errors.change(unit, wanted[unit], sums[unit]);
-  std::vector<std::size_t> order(sums.size());
-  std::iota(order.begin(), order.end(), 0);
-  std::stable_sort(order.begin(), order.end(),
-                   [&](std::size_t a, std::size_t b) { return outputs.importance(a) > outputs.importance(b); });
-  for (const std::size_t unit : order) {
-    if (outputs.importance(unit) == 0) break;
-    RowFit fit = fit_of(layer, before, unit, samples);
-    for (const float sum : sums[unit]) fit.mask.push_back(sum > 0 ? 1.0F : 0.0F);
-    if (std::accumulate(fit.mask.begin(), fit.mask.end(), 0.0) < kFewest) continue;
-    fit.error = errors.lacking(unit);
-    fit_integers(fit);
-    std::vector<float> after = row_sums(layer, unit, samples);
-    errors.change(unit, sums[unit], after);
-    sums[unit] = std::move(after);
-  }
+  for (const std::size_t unit : outputs.units_in_order()) fit_unit(layer, before, unit, samples, sums[unit], errors);
+}
+
+bool all_finite(const Policy& policy) {
+  return std::all_of(policy.layers.begin(), policy.layers.end(), [](const PolicyLayer& layer) {
+    const auto finite = [](float value) { return std::isfinite(value); };
+    return std::all_of(layer.values.begin(), layer.values.end(), finite) &&
+           std::all_of(layer.bias.begin(), layer.bias.end(), finite);
+  });
 }
 
 }  // namespace
 
 Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool) {
-  if (observed.count == 0 || policy.layers.size() < 2 || !policy.layers.front().scales.empty()) return quantize(policy);
-  const Policy before = equalize(policy, observed, pool);
+  const bool quantized = !policy.layers.front().scales.empty();
+  if (observed.count < kFewestObservations || policy.layers.size() < 2 || quantized) return quantize(policy);
+  Policy before = equalize(policy, observed, pool);
+  if (!all_finite(before)) before = policy;
   const Policy rounded = quantize(before);
   Policy fitted = before;  // becomes `rounded`, layer by layer
   fitted.metadata = rounded.metadata;
@@ -153,9 +185,8 @@ Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, T
     PolicyLayer layer = rounded.layers[l];
     fit_rows(layer, own, samples, wanted, pool);
     if (l + 2 == policy.layers.size()) {
-      const auto actions = policy.metadata.find("actions");
-      const bool discrete = actions != policy.metadata.end() && actions->second.starts_with("[");
-      fit_outputs(layer, own, Outputs(before.layers.back(), layer.bias.size(), discrete), samples, wanted, pool);
+      const Outputs outputs(before.layers.back(), layer.bias.size(), policy.discrete_actions());
+      fit_outputs(layer, own, outputs, samples, wanted, pool);
     }
     fitted.layers[l] = std::move(layer);
   }

@@ -8,15 +8,17 @@
 
 namespace eaudeqn {
 
+constexpr std::size_t kFewestObservations = 256;
+
 // A policy as quantize(policy) gives it, with the same active weights, whose whole numbers, scales and biases were
 // fitted to the observations:
 //   1. channels are scaled against what reads them (equalize.h);
 //   2. from the first layer on, the whole numbers of every row are chosen together so that the row's sums, on the
 //      inputs that the rounded layers before it give, are those of the policy (fit_integers.h);
 //   3. those of the last layer of 8 bits once more, one row after another, so that the outputs are; of discrete
-//      actions, their differences alone, which is what the choice depends on.
-// Without observations it is quantize(policy). Takes seconds to minutes.
-// Equal for any number of threads. Throws what make_network throws.
+//      actions, their differences alone, which is what the choice depends on; of continuous ones the means alone.
+// With fewer than kFewestObservations, from which less is learned than spoiled, it is quantize(policy). Takes seconds
+// to minutes. Equal for any number of threads. Throws what make_network throws.
 Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool);
 
 }  // namespace eaudeqn

@@ -75,30 +75,72 @@ TEST_P(QuantizedByObservations, IsTheSameForAnyNumberOfThreads) {
   }
 }
 
-TEST_P(QuantizedByObservations, OneObservationDoesNoHarm) {
-  const auto one = std::span(given_).first(given_.size() / kGiven);
-  const Policy fitted = quantize_observed(policy_, {"test", one, 1}, pool_);
-  const auto wanted = outputs_on(policy_, others_, kGiven);
-  const double plain = choice_error(wanted, outputs_on(quantize(policy_), others_, kGiven), architecture_.outputs);
-  const double now = choice_error(wanted, outputs_on(fitted, others_, kGiven), architecture_.outputs);
-  EXPECT_LT(now, 3 * plain);
-}
-
 INSTANTIATE_TEST_SUITE_P(Kinds, QuantizedByObservations,
                          testing::Values(std::pair("nature", true), std::pair("nature", false),
-                                         std::pair("impala", false), std::pair("mlp", false)),
+                                         std::pair("impala", false), std::pair("mlp", false), std::pair("mlp", true)),
                          [](const testing::TestParamInfo<std::pair<std::string, bool>>& parameter) {
                            return parameter.param.first + (parameter.param.second ? "_bytes" : "_floats");
                          });
 
-TEST(QuantizeObserved, WithoutObservationsOrOfEightBitsAlreadyItIsQuantize) {
+TEST(QuantizeObserved, OfTooFewObservationsOrOfEightBitsAlreadyItIsQuantize) {
   const Architecture architecture = small_architecture("mlp", false);
   const Policy policy = sparse_policy(architecture);
   ThreadPool pool(1);
+  const auto observations = random_observations(architecture, kFewestObservations, 2);
+  const auto fewer = std::span(observations).first(observations.size() - observations.size() / kFewestObservations);
   EXPECT_EQ(quantize_observed(policy, {"test", {}, 0}, pool).layers[0].values, quantize(policy).layers[0].values);
-  const auto observations = random_observations(architecture, kGiven, 2);
-  const Policy again = quantize_observed(quantize(policy), {"test", observations, kGiven}, pool);
+  EXPECT_EQ(quantize_observed(policy, {"test", fewer, kFewestObservations - 1}, pool).layers[0].values,
+            quantize(policy).layers[0].values);
+  EXPECT_NE(quantize_observed(policy, {"test", observations, kFewestObservations}, pool).layers[0].values,
+            quantize(policy).layers[0].values);
+  const Policy again = quantize_observed(quantize(policy), {"test", observations, kFewestObservations}, pool);
   EXPECT_EQ(again.layers[0].values, quantize(policy).layers[0].values);
+}
+
+// Of continuous actions the outputs are means and what noise they had in training, which nobody reads any more.
+TEST(QuantizeObserved, OfContinuousActionsTheMeansCount) {
+  Architecture architecture = small_architecture("mlp", false);
+  architecture.outputs = 6;
+  Policy policy = sparse_policy(architecture);
+  policy.metadata["actions"] = R"({"low":[-1,-1,-1],"high":[1,1,1]})";
+  const auto given = random_observations(architecture, kGiven, 2),
+             others = random_observations(architecture, kGiven, 3);
+  const auto error_of_means = [&](const Policy& rounded) {
+    const auto wanted = outputs_on(policy, others, kGiven), got = outputs_on(rounded, others, kGiven);
+    double sum = 0;
+    for (std::size_t i = 0; i < wanted.size(); ++i) {
+      if (i % 6 < 3) sum += std::pow(static_cast<double>(wanted[i]) - got[i], 2);
+    }
+    return std::sqrt(sum);
+  };
+  ThreadPool pool(1);
+  const double fitted = error_of_means(quantize_observed(policy, {"test", given, kGiven}, pool));
+  EXPECT_LT(fitted, 0.3 * error_of_means(quantize(policy)));
+  PolicyLayer& last = policy.layers.back();
+  for (std::size_t i = last.row_starts[3]; i < last.values.size(); ++i) last.values[i] *= 1000;
+  EXPECT_NEAR(error_of_means(quantize_observed(policy, {"test", given, kGiven}, pool)), fitted, 1e-5 * fitted);
+}
+
+// A weight of an input that was always 0, in a unit whose readers ask for smaller steps.
+TEST(QuantizeObserved, WeightsThatWouldOverflowBetweenLayersStayFinite) {
+  const Architecture architecture = small_architecture("mlp", false);
+  Policy policy = sparse_policy(architecture);
+  policy.layers[0].values[0] = 3e38F;  // of row 0
+  const std::size_t unused = policy.layers[0].columns[0];
+  for (std::size_t i = 0; i < policy.layers[1].values.size(); ++i) {
+    if (policy.layers[1].columns[i] == 0) policy.layers[1].values[i] *= 100;
+  }
+  auto observations = random_observations(architecture, kGiven, 2);
+  for (std::size_t row = 0; row < kGiven; ++row) {
+    const auto at = static_cast<std::ptrdiff_t>((row * architecture.input[0] + unused) * sizeof(float));
+    std::fill_n(observations.begin() + at, sizeof(float), std::byte{0});
+  }
+  ThreadPool pool(1);
+  const Policy fitted = quantize_observed(policy, {"test", observations, kGiven}, pool);
+  for (const PolicyLayer& layer : fitted.layers) {
+    for (const float value : layer.values) ASSERT_TRUE(std::isfinite(value));
+    for (const float value : layer.bias) ASSERT_TRUE(std::isfinite(value));
+  }
 }
 
 }  // namespace
