@@ -12,6 +12,7 @@
 #include <sstream>
 #include <string_view>
 
+#include "core/config_keys.h"
 #include "core/nearest.h"
 #include "core/toml.h"
 #include "eaudeqn/error.h"
@@ -45,8 +46,8 @@ std::string place(const std::string& origin, const toml::node& node) {
 [[noreturn]] void fail_unknown(const std::string& where, const std::string& name,
                                const std::vector<std::string>& known) {
   const std::string nearest = nearest_match(name, known);
-  throw Error::usage(fmt::format("{}{}: unknown key; {}there are {}", where, name,
-                                 nearest.empty() ? "" : "did you mean " + nearest + "? ", fmt::join(known, ", ")));
+  fail_usage(fmt::format("{}{}: unknown key; {}there are {}", where, name,
+                         nearest.empty() ? "" : "did you mean " + nearest + "? ", fmt::join(known, ", ")));
 }
 
 void check_keys(const toml::table& table, const std::string& prefix, const std::vector<std::string>& known,
@@ -122,7 +123,7 @@ void each_setting(const toml::table& table, const std::string& section, const st
     const std::string name = prefix + std::string(key.str());
     const std::string where = fmt::format("{}:{}: [{}] ", origin, key.source().begin.line, section);
     if (name == "environment" || name == "algorithm" || name == "seed") {
-      throw Error::usage(fmt::format("{}{}: is listed above the sections: {}s = [...]", where, name, name));
+      fail_usage(fmt::format("{}{}: is listed above the sections: {}s = [...]", where, name, name));
     }
     if (std::find(known.begin(), known.end(), name) != known.end()) {
       found(name, node, where);
@@ -130,7 +131,7 @@ void each_setting(const toml::table& table, const std::string& section, const st
       each_setting(*node.as_table(), section, name + ".", origin, found);
     } else {
       const std::string nearest = nearest_match(name, known);
-      throw Error::usage(
+      fail_usage(
           fmt::format("{}{}: unknown key; {}", where, name,
                       nearest.empty() ? "docs/configuration.md lists them" : fmt::format("did you mean {}?", nearest)));
     }
@@ -150,14 +151,14 @@ void put(List& list, const std::string& name, Item item) {
 
 const toml::table& section_of(const toml::node& node, const std::string& name, const std::string& origin) {
   if (node.is_table()) return *node.as_table();
-  throw Error::usage(fmt::format("{}{}: wants to be a section, [{}]", place(origin, node), name, name));
+  fail_usage(fmt::format("{}{}: wants to be a section, [{}]", place(origin, node), name, name));
 }
 
 void read_settings(const toml::node& node, const std::string& origin, Settings& settings) {
   each_setting(section_of(node, "settings", origin), "settings", "", origin,
                [&](const std::string& name, const toml::node& setting, const std::string& where) {
                  const std::optional<Value> value = value_of(setting);
-                 if (!value) throw Error::usage(where + name + ": wants a number, a string, true, false or a list");
+                 if (!value) fail_usage(where + name + ": wants a number, a string, true, false or a list");
                  put(settings, name, *value);
                });
 }
@@ -171,7 +172,7 @@ void read_grid(const toml::node& node, const std::string& origin, Grid& grid) {
                    if (value) values.push_back(*value);
                  }
                  if (!list.is_array() || values.empty() || values.size() != list.as_array()->size()) {
-                   throw Error::usage(where + name + ": wants a list of values, such as [0.01, 0.1]");
+                   fail_usage(where + name + ": wants a list of values, such as [0.01, 0.1]");
                  }
                  put(grid, name, values);
                });
@@ -191,12 +192,11 @@ void read_list(const toml::table& table, const char* name, const char* example, 
       break;
     }
     if (std::find(list.begin(), list.end(), value->get()) != list.end()) {
-      throw Error::usage(fmt::format("{}{}: {} is there twice", place(origin, *node), name, value->get()));
+      fail_usage(fmt::format("{}{}: {} is there twice", place(origin, *node), name, value->get()));
     }
     list.push_back(value->get());
   }
-  if (list.empty())
-    throw Error::usage(fmt::format("{}{}: wants a list such as {}", place(origin, *node), name, example));
+  if (list.empty()) fail_usage(fmt::format("{}{}: wants a list such as {}", place(origin, *node), name, example));
 }
 
 const std::vector<std::string> kGroupKeys = {"environments", "algorithms", "seeds", "settings", "grid"};
@@ -217,7 +217,7 @@ std::vector<Group> read_groups(const toml::table& file, const std::string& origi
   if (node == nullptr) return {common};
   const auto* list = node->as_array();
   if (list == nullptr || !list->is_array_of_tables()) {
-    throw Error::usage(place(origin, *node) + "group: is written [[group]], as often as there are groups");
+    fail_usage(place(origin, *node) + "group: is written [[group]], as often as there are groups");
   }
   std::vector<Group> groups;
   for (const toml::node& element : *list) {
@@ -230,7 +230,7 @@ std::vector<Group> read_groups(const toml::table& file, const std::string& origi
 
 void check_lists(const Group& group, const std::string& origin) {
   const auto want = [&](bool there, const char* what) {
-    if (!there) throw Error::usage(fmt::format("{}: no {}; a sweep wants them as {} = [...]", origin, what, what));
+    if (!there) fail_usage(fmt::format("{}: no {}; a sweep wants them as {} = [...]", origin, what, what));
   };
   want(!group.environments.empty(), "environments");
   want(!group.algorithms.empty(), "algorithms");
@@ -239,7 +239,7 @@ void check_lists(const Group& group, const std::string& origin) {
   for (const std::string& name : group.environments) {
     if (std::find(known.begin(), known.end(), name) != known.end()) continue;
     const std::vector<std::string> close = close_names(name, known);
-    throw Error::usage(fmt::format(
+    fail_usage(fmt::format(
         "{}: environments: there is no {}; {}", origin, name,
         close.empty() ? "see `eaudeqn list environments`" : fmt::format("did you mean {}?", fmt::join(close, ", "))));
   }
@@ -270,7 +270,7 @@ SweepRun make_run(const Group& group, const std::string& environment, const std:
   try {
     run.config = parse_config(builtin_config(environment, algorithm), "its config", overrides);
   } catch (const Error& error) {
-    throw Error::usage(fmt::format("{}: run {}: {}", origin, run.name, error.what()));
+    fail_usage(fmt::format("{}: run {}: {}", origin, run.name, error.what()));
   }
   return run;
 }
@@ -294,13 +294,13 @@ void check_names(const std::vector<SweepRun>& runs, const std::string& origin) {
   std::map<std::string, bool> seen;
   for (const SweepRun& run : runs) {
     if (run.name.size() > 200) {
-      throw Error::usage(
+      fail_usage(
           fmt::format("{}: run {}: a name of {} letters is too long for a directory; put fewer keys "
                       "into [grid]",
                       origin, run.name, run.name.size()));
     }
     if (!seen.emplace(run.name, true).second) {
-      throw Error::usage(
+      fail_usage(
           fmt::format("{}: run {} is there twice: two groups or two values of a list give it", origin, run.name));
     }
   }
@@ -344,7 +344,7 @@ std::string text_of(const toml::table& table, const char* name, bool (*good)(con
   if (node == nullptr) return "";
   const auto* text = node->as_string();
   if (text != nullptr && good(text->get())) return text->get();
-  throw Error::usage(fmt::format("{}slurm.{}: wants a string such as \"{}\"", place(origin, *node), name, example));
+  fail_usage(fmt::format("{}slurm.{}: wants a string such as \"{}\"", place(origin, *node), name, example));
 }
 
 std::int64_t integer_of(const toml::table& table, const char* name, std::int64_t lowest, std::int64_t otherwise,
@@ -353,7 +353,7 @@ std::int64_t integer_of(const toml::table& table, const char* name, std::int64_t
   if (node == nullptr) return otherwise;
   const auto* integer = node->as_integer();
   if (integer != nullptr && integer->get() >= lowest && integer->get() <= 1'000'000) return integer->get();
-  throw Error::usage(fmt::format("{}slurm.{}: wants an integer in [{}, 1000000]", place(origin, *node), name, lowest));
+  fail_usage(fmt::format("{}slurm.{}: wants an integer in [{}, 1000000]", place(origin, *node), name, lowest));
 }
 
 std::vector<std::string> lines_of(const toml::table& table, const char* name, const char* example,
@@ -380,7 +380,7 @@ std::int64_t seconds_of(const std::string& time) {
 void check_time(const SlurmSettings& slurm, const std::string& origin) {
   constexpr std::int64_t kSlack = 60;  // Slurm may send the signal that much earlier
   if (slurm.time.empty() || seconds_of(slurm.time) > slurm.signal_seconds + kSlack) return;
-  throw Error::usage(
+  fail_usage(
       fmt::format("{}: slurm.time = \"{}\" leaves no time to train before the signal to save, "
                   "signal_seconds = {} and up to {} before its end; give more time",
                   origin, slurm.time, slurm.signal_seconds, kSlack));
@@ -402,7 +402,7 @@ SlurmSettings read_slurm(const toml::node& node, const std::string& origin) {
   check_time(slurm, origin);
   for (const std::string& option : slurm.options) {
     if (option.starts_with("--")) continue;
-    throw Error::usage(
+    fail_usage(
         fmt::format("{}: slurm.options: \"{}\": wants long options of sbatch, such as "
                     "\"--constraint=avx512\"",
                     origin, option));
@@ -425,7 +425,7 @@ Sweep parse_sweep(const std::string& text, const std::string& origin) {
     size += size_of(group);
     most_seeds = std::max(most_seeds, group.seeds.size());
   }
-  if (size > kMostRuns) throw Error::usage(fmt::format("{}: more than {} runs; shorten the lists", origin, kMostRuns));
+  if (size > kMostRuns) fail_usage(fmt::format("{}: more than {} runs; shorten the lists", origin, kMostRuns));
 
   Sweep sweep;
   sweep.text = text;

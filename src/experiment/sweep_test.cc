@@ -105,6 +105,13 @@ void write(const std::filesystem::path& file, const std::string& text) {
   write_file_atomically(file, text);
 }
 
+// The sweep fuzzer's find.
+TEST(SweepFile, AnUnknownKeyWithALineBreakIsToldInOneLine) {
+  const auto message = [](const std::string& text) { return usage_message([&] { parse_sweep(text, "s.toml"); }); };
+  EXPECT_THAT(message("seeds = [1]\n\"a\\rb\\nc\" = 9\n"), HasSubstr("s.toml:2: a b c: unknown key"));
+  EXPECT_THAT(message("seeds = [1]\n[settings]\n\"a\\nb\" = 9\n"), HasSubstr("a b: unknown key"));
+}
+
 class RunFiles : public testing::Test {
  protected:
   const SweepRun run_ = sweep_of("").runs[0];
