@@ -111,7 +111,8 @@ std::vector<std::string> write_c(const Policy& policy, const Architecture& archi
   return {header.string(), program.string()};
 }
 
-void print(const Json& json) {
+// `fitted`: the observations of the check are those that the weights were fitted to.
+void print(const Json& json, bool fitted) {
   std::string files;
   for (const auto& file : json["files"]) files += (files.empty() ? "" : " and ") + file.get<std::string>();
   fmt::print("wrote {}: {} bytes; {} weights, sparsity {:.4f}\n", files, json["bytes"].get<std::size_t>(),
@@ -124,7 +125,6 @@ void print(const Json& json) {
   const auto count = check["observations"].get<std::size_t>();
   if (check.contains("same_actions")) {
     const auto same = check["same_actions"].get<std::size_t>();
-    const bool fitted = json["weights"] == "int8" && count >= kFewestObservations;
     fmt::print("chooses the same action as the policy on {} of {} observations ({:.2f} %){}\n", same, count,
                count == 0 ? 0.0 : 100.0 * static_cast<double>(same) / static_cast<double>(count),
                fitted ? ", which it was fitted to: others may be met less well" : "");
@@ -169,7 +169,7 @@ int run_export(const Arguments& arguments) {
   if (arguments.json) {
     fmt::print("{}\n", json.dump());
   } else {
-    print(json);
+    print(json, arguments.weights == "int8" && observations && can_be_fitted(smaller, observations->count()));
   }
   return 0;
 }

@@ -12,9 +12,9 @@
 #include "core/test_directory.h"
 #include "deploy/policy_network.h"
 #include "deploy/test_allocations.h"
+#include "deploy/test_outputs.h"
 #include "eaudeqn/eaudeqn.h"
 #include "eaudeqn/policy.h"
-#include "engine/passes.h"
 
 namespace eaudeqn {
 namespace {
@@ -87,23 +87,6 @@ std::vector<float> random_vectors(std::size_t count) {
   std::vector<float> vectors(count * 5);
   for (auto& value : vectors) value = static_cast<float>(stream.uniform(-2, 2));
   return vectors;
-}
-
-// What the engine's batch passes compute, image by image written as planes by the definition.
-std::vector<float> engine_outputs(Network& network, std::span<const std::byte> observations, std::size_t count) {
-  const auto plan = std::make_shared<NetworkPlan>(network.plan());
-  ThreadPool pool(1);
-  InputTensor input(plan, count);
-  Workspace workspace(plan, count, false);
-  workspace.set_input(input);
-  input.load(observations, count, pool);
-  const Pass pass{&network, &workspace};
-  forward(std::span(&pass, 1), pool);
-  std::vector<float> outputs;
-  for (std::size_t b = 0; b < count; ++b) {
-    for (std::size_t a = 0; a < plan->spec.architecture.outputs; ++a) outputs.push_back(workspace.output(b, a));
-  }
-  return outputs;
 }
 
 std::vector<std::uint8_t> planes_of(const std::vector<std::uint8_t>& images) {

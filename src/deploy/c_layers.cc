@@ -15,13 +15,6 @@ struct Entry {
   std::size_t row, place, from;
 };
 
-const Operation& operation_of(const NetworkSpec& spec, std::size_t layer) {
-  return *std::find_if(spec.operations.begin(), spec.operations.end(), [&](const Operation& operation) {
-    return (operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense) &&
-           operation.layer == layer;
-  });
-}
-
 // From an index in the order channel, row, column to one in the order row, column, channel.
 std::size_t interleaved(const TensorShape& shape, std::size_t index) {
   const std::size_t pixels = shape.height * shape.width;
@@ -110,7 +103,7 @@ CLayer full_layer(const PolicyLayer& layer, const std::vector<Entry>& entries, s
 }  // namespace
 
 CLayer make_c_layer(const PolicyLayer& layer, const NetworkSpec& spec, std::size_t index) {
-  const Operation& operation = operation_of(spec, index);
+  const Operation& operation = spec.operation_of(index);
   const LayerSpec& shape = spec.layers[index];
   const bool dense = operation.kind == OperationKind::dense;
   const std::size_t rows = dense ? shape.in : shape.out;

@@ -78,19 +78,14 @@ class RoundingNoise {
 
 // The layer whose outputs are all that `layer` reads, if there is one and nothing else reads them.
 std::optional<std::size_t> writer_of(const NetworkSpec& spec, std::size_t layer) {
-  const auto weighted = [](const Operation& operation) {
-    return operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense;
-  };
-  const Operation* reader = nullptr;
+  const std::size_t tensor = spec.operation_of(layer).input;
   const Operation* writer = nullptr;
-  for (const Operation& operation : spec.operations) {
-    if (weighted(operation) && operation.layer == layer) reader = &operation;
-  }
   std::size_t readers = 0;
   for (const Operation& operation : spec.operations) {
-    if (operation.output == reader->input && weighted(operation) && operation.residual < 0) writer = &operation;
-    readers += operation.input == reader->input ? 1U : 0U;
-    readers += operation.residual == static_cast<int>(reader->input) ? 1U : 0U;
+    const bool weighted = operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense;
+    if (operation.output == tensor && weighted && operation.residual < 0) writer = &operation;
+    readers += operation.input == tensor ? 1U : 0U;
+    readers += operation.residual == static_cast<int>(tensor) ? 1U : 0U;
   }
   if (writer == nullptr || readers != 1) return std::nullopt;
   return writer->layer;

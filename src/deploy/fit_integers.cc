@@ -5,13 +5,14 @@
 #include <array>
 #include <cmath>
 
+#include "deploy/quantize.h"
+
 namespace eaudeqn {
 namespace {
 
 constexpr int kMostRounds = 20;
 constexpr double kNearness = 1e-3;  // the weight on staying near, beside the mean energy of an input
 constexpr float kFarthest = 4.0F;   // steps from the original, to the outside of it
-constexpr float kLargest = 127.0F;
 
 // In sixteen partial sums, so that the compiler may use vectors.
 template <typename Term>
@@ -46,8 +47,8 @@ Moments moments_of(std::span<const float> inputs, const std::vector<float>& mask
 // The whole number of steps that is best for one weight while all others stay, near to the original.
 float best_steps(double wanted, float original, float scale) {
   const float exact = original / scale;
-  const float low = std::max(std::ceil(exact - kFarthest), -kLargest);
-  const float high = std::min(std::floor(exact + kFarthest), kLargest);
+  const float low = std::max(std::ceil(exact - kFarthest), -kLargestInteger);
+  const float high = std::min(std::floor(exact + kFarthest), kLargestInteger);
   return std::clamp(static_cast<float>(std::nearbyint(wanted / scale)), low, high);
 }
 

@@ -43,13 +43,6 @@ class TensorReader {
   Workspace& workspace_;
 };
 
-const Operation& layer_operation(const NetworkSpec& spec, std::size_t layer) {
-  return *std::find_if(spec.operations.begin(), spec.operations.end(), [&](const Operation& operation) {
-    return operation.layer == layer &&
-           (operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense);
-  });
-}
-
 // So many that the work on them is bounded.
 std::size_t dense_observations(const PolicyLayer& layer) {
   const std::size_t affordable = kDenseProducts / std::max<std::size_t>(layer.values.size(), 1);
@@ -112,7 +105,7 @@ std::vector<std::byte> batch_of(const ObservedPolicy& observed, std::size_t take
 LayerSamples layer_samples(const Policy& policy, std::size_t layer, const ObservedPolicy& observed, ThreadPool& pool) {
   Network network = make_network(policy, observed.origin);
   const auto plan = std::make_shared<NetworkPlan>(network.plan());
-  const Operation& operation = layer_operation(plan->spec, layer);
+  const Operation& operation = plan->spec.operation_of(layer);
   const bool dense = operation.kind == OperationKind::dense;
   const LayerSpec& spec = plan->spec.layers[layer];
   const std::size_t positions = plan->spec.positions(layer), in_each = dense ? 1 : std::min(positions, kPositions);

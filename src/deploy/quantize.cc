@@ -11,7 +11,6 @@
 namespace eaudeqn {
 namespace {
 
-constexpr float kLargest = 127.0F;
 constexpr float kSmallestScale = std::numeric_limits<float>::min();  // below it, products lose bits
 
 // To the nearest whole number, of two the even one, for |value| below 2^22.
@@ -36,11 +35,11 @@ float scale_of(std::span<const float> values) {
   float largest = 0.0F;
   for (const float value : values) largest = std::max(largest, std::abs(value));
   if (largest == 0.0F) return 1.0F;
-  float best = std::max(largest / kLargest, kSmallestScale);
+  float best = std::max(largest / kLargestInteger, kSmallestScale);
   double least = squared_error(values, best);
-  for (float steps = kLargest - kBetween; steps >= kFewestSteps; steps -= kBetween) {
+  for (float steps = kLargestInteger - kBetween; steps >= kFewestSteps; steps -= kBetween) {
     const float scale = std::max(largest / steps, kSmallestScale);
-    if (!std::isfinite(scale * kLargest)) break;  // integers_of asks for it
+    if (!std::isfinite(scale * kLargestInteger)) break;  // integers_of asks for it
     const double error = squared_error(values, scale);
     if (error < least) least = error, best = scale;
   }
@@ -68,7 +67,7 @@ Policy quantize(Policy policy) {
     for_each_weight(layer, [&](std::size_t row, std::size_t i) {
       const float scale = layer.scales[row];
       // Adding 0 makes +0 of -0, for which 8 bits have no place.
-      layer.values[i] = std::clamp(rounded(layer.values[i] / scale), -kLargest, kLargest) * scale + 0.0F;
+      layer.values[i] = std::clamp(rounded(layer.values[i] / scale), -kLargestInteger, kLargestInteger) * scale + 0.0F;
     });
   }
   policy.metadata.erase("format_version");
@@ -80,13 +79,14 @@ std::vector<std::int8_t> integers_of(const PolicyLayer& layer) {
   if (layer.scales.size() + 1 != layer.row_starts.size()) refuse("it has not one scale per output");
   for (const float scale : layer.scales) {
     // The largest product must be finite too.
-    if (!(scale >= kSmallestScale && std::isfinite(scale * kLargest))) refuse("a scale is not a positive number");
+    if (!(scale >= kSmallestScale && std::isfinite(scale * kLargestInteger)))
+      refuse("a scale is not a positive number");
   }
   std::vector<std::int8_t> integers(layer.values.size());
   for_each_weight(layer, [&](std::size_t row, std::size_t i) {
     const float scale = layer.scales[row];
     const float integer = std::nearbyint(layer.values[i] / scale);
-    if (!(std::abs(integer) <= kLargest) || integer * scale != layer.values[i]) {
+    if (!(std::abs(integer) <= kLargestInteger) || integer * scale != layer.values[i]) {
       refuse("a weight is not a whole number from -127 to 127 times the scale of its output");
     }
     integers[i] = static_cast<std::int8_t>(integer);

@@ -11,6 +11,8 @@
 
 namespace eaudeqn {
 
+constexpr float kLargestInteger = 127.0F;  // of a weight of 8 bits, in steps of its scale
+
 // The same policy with every weight but the last layer's at the nearest multiple of its output's scale. The scale is
 // the one of least squared error among those that give the output's largest |weight| 96 to 127 steps; the error of a
 // weight is at most half a scale. Active weights stay active even where they become 0. The result has

@@ -170,9 +170,12 @@ bool all_finite(const Policy& policy) {
 
 }  // namespace
 
+bool can_be_fitted(const Policy& policy, std::size_t observations) {
+  return observations >= kFewestObservations && policy.layers.size() > 1 && policy.layers.front().scales.empty();
+}
+
 Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool) {
-  const bool quantized = !policy.layers.front().scales.empty();
-  if (observed.count < kFewestObservations || policy.layers.size() < 2 || quantized) return quantize(policy);
+  if (!can_be_fitted(policy, observed.count)) return quantize(policy);
   Policy before = equalize(policy, observed, pool);
   if (!all_finite(before)) before = policy;
   const Policy rounded = quantize(before);

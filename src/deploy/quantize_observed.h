@@ -10,6 +10,9 @@ namespace eaudeqn {
 
 constexpr std::size_t kFewestObservations = 256;
 
+// Whether so many observations are enough, and there is something to fit: weights that are no whole numbers yet.
+bool can_be_fitted(const Policy& policy, std::size_t observations);
+
 // A policy as quantize(policy) gives it, with the same active weights, whose whole numbers, scales and biases were
 // fitted to the observations:
 //   1. channels are scaled against what reads them (equalize.h);

@@ -6,7 +6,7 @@
 #include "core/random.h"
 #include "deploy/layer_samples.h"
 #include "deploy/policy_network.h"
-#include "engine/passes.h"
+#include "deploy/test_outputs.h"
 #include "engine/test_network.h"
 
 namespace eaudeqn {
@@ -56,19 +56,7 @@ inline std::vector<std::byte> random_observations(const Architecture& architectu
 inline std::vector<float> outputs_on(const Policy& policy, const std::vector<std::byte>& observations,
                                      std::size_t count) {
   Network network = make_network(policy, "test");
-  const auto plan = std::make_shared<NetworkPlan>(network.plan());
-  ThreadPool pool(1);
-  InputTensor input(plan, count);
-  input.load(observations, count, pool);
-  Workspace workspace(plan, count, false);
-  workspace.set_input(input);
-  const Pass pass{&network, &workspace};
-  forward(std::span(&pass, 1), pool);
-  std::vector<float> outputs;
-  for (std::size_t b = 0; b < count; ++b) {
-    for (std::size_t a = 0; a < plan->spec.architecture.outputs; ++a) outputs.push_back(workspace.output(b, a));
-  }
-  return outputs;
+  return engine_outputs(network, observations, count);
 }
 
 }  // namespace eaudeqn

@@ -1,6 +1,7 @@
 // See network_spec.h. The three networks of the paper's code, as lists of operations.
 #include "engine/network_spec.h"
 
+#include <algorithm>
 #include <initializer_list>
 #include <nlohmann/json.hpp>
 
@@ -87,12 +88,16 @@ std::size_t NetworkSpec::weights() const {
   return sum;
 }
 
+const Operation& NetworkSpec::operation_of(std::size_t layer) const {
+  return *std::find_if(operations.begin(), operations.end(), [&](const Operation& operation) {
+    return (operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense) &&
+           operation.layer == layer;
+  });
+}
+
 std::size_t NetworkSpec::positions(std::size_t layer) const {
-  for (const auto& operation : operations) {
-    const bool weighted = operation.kind == OperationKind::convolution || operation.kind == OperationKind::dense;
-    if (weighted && operation.layer == layer) return tensors[operation.output].height * tensors[operation.output].width;
-  }
-  return 0;
+  const TensorShape& output = tensors[operation_of(layer).output];
+  return output.height * output.width;
 }
 
 namespace {

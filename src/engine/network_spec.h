@@ -67,6 +67,7 @@ struct NetworkSpec {
   std::vector<LayerSpec> layers;
 
   std::size_t weights() const;
+  const Operation& operation_of(std::size_t layer) const;  // the one that uses the layer's weights
   // Multiply-adds of one forward pass of one sample for each weight of a layer: the output positions it is used at.
   std::size_t positions(std::size_t layer) const;
 };

@@ -80,14 +80,18 @@ def test_a_call_that_fails_is_one_clear_line_and_loses_nothing(call, for_ever, l
           "all resumed to the same bits")  # fmt: skip
 
 
+def assert_ended_in_order(done, at):
+    assert done.returncode in (0, 1), f"allocation {at}: exit code {done.returncode}\n{done.stderr}"
+    if done.returncode == 1:
+        assert "memory" in one_line_error(done), f"allocation {at}: {done.stderr}"
+
+
 def test_without_memory_while_the_policy_is_written_it_ends_in_order(library, tmp_path):
     """The long form's find: a destructor of the JSON library needs memory, and aborted. A run ends with its policy."""
     calls = count_calls(library, "malloc", tmp_path)
     for at in range(calls - 1500, calls, 25):
         done = train(TINY, tmp_path / f"run_{at}", environment=faults(library, call="malloc", at=at, for_ever=1), code=None)
-        assert done.returncode in (0, 1), f"allocation {at}: exit code {done.returncode}\n{done.stderr}"
-        if done.returncode == 1:
-            assert "memory" in one_line_error(done), f"allocation {at}: {done.stderr}"
+        assert_ended_in_order(done, at)
 
 
 @pytest.mark.parametrize("for_ever", [None, 1], ids=["once", "for_ever"])
@@ -101,9 +105,7 @@ def test_without_memory_it_ends_in_order(for_ever, library, reference, tmp_path)
         run = tmp_path / f"run_{at}"
         done = train(TINY, run, environment=faults(library, call="malloc", at=at, for_ever=for_ever), code=None)
         failures += done.returncode
-        assert done.returncode in (0, 1), f"allocation {at}: exit code {done.returncode}\n{done.stderr}"
-        if done.returncode == 1:
-            assert "memory" in one_line_error(done), f"allocation {at}: {done.stderr}"
+        assert_ended_in_order(done, at)
         resumed(run)
         assert_same_results(run, reference)
         shutil.rmtree(run, ignore_errors=True)
