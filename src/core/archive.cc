@@ -117,21 +117,23 @@ void ArchiveWriter::write(const std::filesystem::path& file) const {
 }
 
 ArchiveReader::ArchiveReader(const std::filesystem::path& file) : file_(file), content_(read_file(file)) {
-  const auto check = [&](bool good, const std::string& what) {
-    if (!good) throw Error::failure(fmt::format("{}: {}; use another copy", file_.string(), what));
+  const auto refuse = [&](const std::string& what) {
+    throw Error::failure(fmt::format("{}: {}; use another copy", file_.string(), what));
   };
   const std::span<const std::byte> content(content_);
   Header header;
-  check(content.size() >= sizeof(header), fmt::format("damaged: {} bytes are too few for a header", content.size()));
+  if (content.size() < sizeof(header))
+    refuse(fmt::format("damaged: {} bytes are too few for a header", content.size()));
   std::memcpy(&header, content.data(), sizeof(header));
-  check(header.magic == kMagic, "not an eaudeqn archive (wrong magic)");
-  check(header.version == kVersion,
-        fmt::format("format version {} is unknown to this program, which reads {}", header.version, kVersion));
-  check(header.file_bytes == content.size(),
-        fmt::format("damaged: the file has {} bytes, its header says {}", content.size(), header.file_bytes));
-  check(header.table_bytes <= content.size() - sizeof(header), "damaged: the section table is longer than the file");
+  if (header.magic != kMagic) refuse("not an eaudeqn archive (wrong magic)");
+  if (header.version != kVersion)
+    refuse(fmt::format("format version {} is unknown to this program, which reads {}", header.version, kVersion));
+  if (header.file_bytes != content.size())
+    refuse(fmt::format("damaged: the file has {} bytes, its header says {}", content.size(), header.file_bytes));
+  if (header.table_bytes > content.size() - sizeof(header))
+    refuse("damaged: the section table is longer than the file");
   const auto table = content.subspan(sizeof(header), header.table_bytes);
-  check(header.table_checksum == table_checksum(header, table), "damaged: wrong checksum of the section table");
+  if (header.table_checksum != table_checksum(header, table)) refuse("damaged: wrong checksum of the section table");
 
   TableParser parser(table, file_);
   std::unordered_set<std::string> names;
@@ -141,18 +143,18 @@ ArchiveReader::ArchiveReader(const std::filesystem::path& file) : file_(file), c
     const auto offset = parser.value<std::uint64_t>();
     const auto size = parser.value<std::uint64_t>();
     const auto expected_checksum = parser.value<std::uint64_t>();
-    check(!name.empty() && names.insert(name).second,
-          fmt::format("damaged: section name \"{}\" is empty or repeated", printable(name)));
-    check(offset == expected_offset && size <= content.size() - offset,
-          fmt::format("damaged: section \"{}\" does not follow the one before or leaves the file", printable(name)));
+    if (name.empty() || !names.insert(name).second)
+      refuse(fmt::format("damaged: section name \"{}\" is empty or repeated", printable(name)));
+    if (offset != expected_offset || size > content.size() - offset)
+      refuse(fmt::format("damaged: section \"{}\" does not follow the one before or leaves the file", printable(name)));
     const auto bytes = content.subspan(offset, size);
-    check(expected_checksum == checksum(bytes),
-          fmt::format("damaged: wrong checksum of section \"{}\"", printable(name)));
+    if (expected_checksum != checksum(bytes))
+      refuse(fmt::format("damaged: wrong checksum of section \"{}\"", printable(name)));
     sections_.emplace_back(name, bytes);
     expected_offset += size;
   }
-  check(parser.at_end(), "damaged: bytes after the last entry of the section table");
-  check(expected_offset == content.size(), "damaged: bytes after the last section");
+  if (!parser.at_end()) refuse("damaged: bytes after the last entry of the section table");
+  if (expected_offset != content.size()) refuse("damaged: bytes after the last section");
 }
 
 std::vector<std::string> ArchiveReader::names() const {

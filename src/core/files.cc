@@ -108,13 +108,17 @@ class FileSizeSignalHeldBack {
   sigset_t former_;
 };
 
-void write_all(const Descriptor& to, std::span<const std::byte> bytes, const std::filesystem::path& file) {
+// One holding back for all pieces: it takes three calls of the system, and a checkpoint has dozens of small pieces.
+void write_all(const Descriptor& to, std::span<const std::span<const std::byte>> pieces,
+               const std::filesystem::path& file) {
   const FileSizeSignalHeldBack held_back;
-  while (!bytes.empty()) {
-    const ssize_t written = retry([&] { return ::write(to.get(), bytes.data(), bytes.size()); });
-    if (written < 0) throw system_error(file, "write it", errno);
-    if (written == 0) throw system_error(file, "write it", ENOSPC);
-    bytes = bytes.subspan(static_cast<std::size_t>(written));
+  for (std::span<const std::byte> bytes : pieces) {
+    while (!bytes.empty()) {
+      const ssize_t written = retry([&] { return ::write(to.get(), bytes.data(), bytes.size()); });
+      if (written < 0) throw system_error(file, "write it", errno);
+      if (written == 0) throw system_error(file, "write it", ENOSPC);
+      bytes = bytes.subspan(static_cast<std::size_t>(written));
+    }
   }
 }
 
@@ -141,7 +145,7 @@ class TemporaryFile {
   TemporaryFile(const TemporaryFile&) = delete;
   TemporaryFile& operator=(const TemporaryFile&) = delete;
 
-  void write(std::span<const std::byte> bytes) { write_all(descriptor_, bytes, file_); }
+  void write(std::span<const std::span<const std::byte>> pieces) { write_all(descriptor_, pieces, file_); }
 
   void sync_and_rename() {
     if (retry([&] { return ::fsync(descriptor_.get()); }) != 0)
@@ -216,14 +220,14 @@ void write_file_atomically(const std::filesystem::path& name, std::span<const st
       std::filesystem::is_symlink(name, none) ? std::filesystem::weakly_canonical(name) : name;
   if (std::filesystem::is_other(file, none)) {
     const Descriptor to(file, O_WRONLY, "write it");
-    for (const auto& piece : pieces) write_all(to, piece, file);
+    write_all(to, pieces, file);
     return;
   }
   const std::filesystem::path directory_name = directory_of(file);
   // Opened first: after the rename nothing that can be known beforehand may fail.
   const Descriptor directory(directory_name, O_RDONLY | O_DIRECTORY, "use this directory");
   TemporaryFile temporary(file);
-  for (const auto& piece : pieces) temporary.write(piece);
+  temporary.write(pieces);
   temporary.sync_and_rename();
   sync_directory(directory, directory_name);
 }
@@ -264,7 +268,8 @@ DirectoryLock::DirectoryLock(const std::filesystem::path& directory) {
   }
   if (retry([&] { return ::ftruncate(lock.get(), 0); }) != 0) throw system_error(file, "write it", errno);
   const std::string pid = std::to_string(::getpid()) + "\n";
-  write_all(lock, std::as_bytes(std::span(pid)), file);
+  const std::span<const std::byte> bytes = std::as_bytes(std::span(pid));
+  write_all(lock, {&bytes, 1}, file);
   descriptor_ = lock.release();
 }
 
