@@ -44,6 +44,10 @@ class Learner {
   virtual NamedNumbers exploration(std::int64_t step) const = 0;
   virtual NamedNumbers sparsities() const = 0;
 
+  // Of what it learns from that checkpoints do not hold, a dataset: another number where that is another one. 0:
+  // nothing.
+  virtual std::uint64_t data_fingerprint() const { return 0; }
+
   // Everything but the environment. Names of the replay's segment files are returned, as by Replay::save.
   virtual std::set<std::string> save(ArchiveWriter& archive, const std::filesystem::path& segments) = 0;
   virtual void load(const ArchiveReader& archive, const std::filesystem::path& segments) = 0;

@@ -54,6 +54,8 @@ class OfflineLearner : public Learner {
   NamedNumbers exploration(std::int64_t) const override { return {}; }
   NamedNumbers sparsities() const override { return {}; }
 
+  std::uint64_t data_fingerprint() const override { return dataset_.fingerprint(); }
+
   std::set<std::string> save(ArchiveWriter& archive, const std::filesystem::path&) override {
     agent_.save(archive);
     archive.add_value("dataset_stream", stream_.position());

@@ -100,7 +100,8 @@ std::int64_t newest_checkpoint(const Path& directory) {
 
 }  // namespace
 
-std::string config_difference(const Config& ours, const Config& theirs) {
+std::string config_difference(const Config& ours, Config theirs) {
+  theirs.dataset.path = ours.dataset.path;
   std::istringstream a(to_toml(ours));
   std::istringstream b(to_toml(theirs));
   std::string section;

@@ -12,8 +12,9 @@
 
 namespace eaudeqn {
 
-// The first setting in which two configs differ, as "training.gamma = 0.5 here, 0.99 there"; empty if none does.
-std::string config_difference(const Config& ours, const Config& theirs);
+// The first setting in which two configs differ, as "training.gamma = 0.5 here, 0.99 there"; empty if none does. Where
+// a dataset lies is none: checkpoints know what it holds.
+std::string config_difference(const Config& ours, Config theirs);
 
 // The same of `config` and the run's config.toml; empty too if there is none. Throws Error for a config.toml that
 // cannot be read or parsed.

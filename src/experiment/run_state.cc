@@ -41,6 +41,7 @@ void RunState::save(const Config& config, CheckpointFolder& folder) {
   ArchiveWriter archive;
   archive.add_value("version", kCheckpointVersion);
   archive.add_text("config", to_toml(config));
+  archive.add_value("data", learner->data_fingerprint());
   archive.add_value("counters", counters);
   archive.add<std::byte>("environment", environment->save());
   const std::vector<double> returns(recent_returns.begin(), recent_returns.end());
@@ -56,7 +57,8 @@ void RunState::save(const Config& config, CheckpointFolder& folder) {
 }
 
 void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t step) {
-  Config saved;
+  std::string difference;
+  bool same_data = true;
   try {
     const ArchiveReader archive(folder.file(step));
     if (archive.value<std::uint32_t>("version") != kCheckpointVersion) {
@@ -66,15 +68,24 @@ void RunState::load(const Config& config, CheckpointFolder& folder, std::int64_t
     }
     // Compared as configs where the texts differ: a key that came after the checkpoint has its default.
     const std::string text = archive.text("config");
-    saved = text == to_toml(config) ? config : parse_config(text, archive.file().string());
-    if (saved == config) return read(archive, folder, step);
+    if (text != to_toml(config)) difference = config_difference(config, parse_config(text, archive.file().string()));
+    // Checkpoints of a time when it was not saved are taken as they are.
+    same_data = !archive.has("data") || archive.value<std::uint64_t>("data") == learner->data_fingerprint();
+    if (difference.empty() && same_data) return read(archive, folder, step);
   } catch (const Error& error) {
     throw Error::failure(error.what() + folder.advice_after_damage(step));
   }
   // The checkpoint is good.
+  if (!same_data) {
+    throw Error::usage(
+        fmt::format("{}: the run learned from another dataset than what is in {} now: put the former files back, say "
+                    "where they are "
+                    "with --set dataset.path=DIR, or begin another run with another --output",
+                    folder.file(step).string(), config.dataset.path));
+  }
   throw Error::usage(fmt::format(
       "{}: belongs to a run of another config ({}): undo the change in config.toml, or choose another --output",
-      folder.file(step).string(), config_difference(config, saved)));
+      folder.file(step).string(), difference));
 }
 
 void RunState::read(const ArchiveReader& archive, CheckpointFolder& folder, std::int64_t step) {

@@ -307,6 +307,8 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
                     "`eaudeqn train '{}' --resume`",
                     name, difference, name));
   }
+  // The dataset may have moved: the next time it is looked for where it is now.
+  if (load_config(config_file) != config) write_file_atomically(config_file, to_toml(config));
 }
 
 }  // namespace

@@ -153,6 +153,49 @@ TEST(Trainer, LearnsFromADatasetWithoutActing) {
   }
 }
 
+// Where a dataset lies is no part of a run, what it holds is.
+TEST(Trainer, AnOfflineRunGoesOnWhereItsDatasetWasMovedToAndNotWithAnotherOne) {
+  const TestDirectory directory;
+  const auto record = [&](const std::string& name, std::uint64_t seed) {
+    RecordRequest request;
+    request.environment = "classic/CartPole-v1";
+    request.steps = 500;
+    request.seed = seed;
+    request.output = directory.path() / name;
+    record_dataset(
+        nullptr, request, [] { return false; }, [](const RecordProgress&) {});
+    return request.output;
+  };
+  const auto config_for = [&](const std::filesystem::path& dataset) {
+    return parse_config(builtin_config("classic/CartPole-v1", "eaudedqn"), "builtin",
+                        {"environment=classic/CartPole-v1", "algorithm=eaudecql", "training.steps=200",
+                         "training.target_update_period=50", "network.hidden=[32,32]", "evaluation.episodes=1",
+                         "evaluation.period=0", "checkpoint.period=100", "dataset.path=" + dataset.string()});
+  };
+  const auto run = directory.path() / "run";
+  const auto dataset = record("dataset", 1);
+  train(config_for(dataset), quiet(run));
+  const auto metrics = read_file(run / "metrics.jsonl");  // the policy names its config, with the dataset's place
+  const auto back_to_the_middle = [&] {
+    std::filesystem::remove(CheckpointFolder(run).file(200));
+    std::filesystem::remove(run / "policy.safetensors");
+  };
+
+  back_to_the_middle();
+  const auto moved = directory.path() / "moved";
+  std::filesystem::rename(dataset, moved);
+  EXPECT_EQ(train(config_for(moved), quiet(run, true)), TrainOutcome::finished);
+  EXPECT_EQ(read_file(run / "metrics.jsonl"), metrics);
+  EXPECT_EQ(load_config(run / "config.toml").dataset.path, moved.string());
+
+  back_to_the_middle();
+  const auto other = record("other", 2);
+  const std::string message = error_message(Error::Kind::usage, [&] { train(config_for(other), quiet(run, true)); });
+  EXPECT_NE(message.find("learned from another dataset than what is in " + other.string()), std::string::npos)
+      << message;
+  EXPECT_EQ(message.find("older"), std::string::npos) << "no checkpoint is damaged: " << message;
+}
+
 TEST(Trainer, ADirectoryWithARunIsNotOverwrittenAndAnotherConfigNotResumed) {
   const TestDirectory directory;
   train(small_config(), quiet(directory.path() / "a"));

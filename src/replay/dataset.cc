@@ -8,9 +8,11 @@
 #include <charconv>
 #include <cmath>
 #include <cstring>
+#include <fstream>
 #include <map>
 #include <set>
 
+#include "core/files.h"
 #include "core/npy.h"
 #include "eaudeqn/error.h"
 #include "replay/gzip_npy.h"
@@ -86,6 +88,19 @@ std::filesystem::path find_files(const std::filesystem::path& directory, std::ve
       fmt::format("dataset.path: \"{}\" holds no {}N{}, nor does its folder replay_logs; give a folder of "
                   "the DQN Replay Dataset, or make one with `eaudeqn dataset record`",
                   directory.string(), start, end));
+}
+
+// The size of a gzip file and its last bytes: a checksum and the length of what it holds. None: the file is not there.
+std::vector<std::uint64_t> size_and_checksum(const std::filesystem::path& file) {
+  std::error_code code;
+  if (!std::filesystem::exists(file, code)) return {};
+  std::uint64_t end = 0;
+  std::ifstream stream(file, std::ios::binary);
+  stream.seekg(-static_cast<std::streamoff>(sizeof(end)), std::ios::end);
+  const std::streamoff at = stream.tellg();
+  stream.read(reinterpret_cast<char*>(&end), sizeof(end));
+  if (!stream) throw Error::failure(file.string() + ": its end cannot be read");
+  return {static_cast<std::uint64_t>(at), end};
 }
 
 // Entries in time order become episodes of a replay.
@@ -223,6 +238,20 @@ std::uint64_t Dataset::entries() const {
   std::uint64_t sum = 0;
   for (const Files& files : files_) sum += files.entries;
   return sum;
+}
+
+std::uint64_t Dataset::fingerprint() const {
+  std::vector<std::uint64_t> contents;
+  for (const Files& files : files_) {
+    contents.push_back(static_cast<std::uint64_t>(files.number));
+    for (const char* part :
+         {"$store$_observation", "$store$_action", "$store$_reward", "$store$_terminal", "invalid_range"}) {
+      const auto content = size_and_checksum(file_of(spec_.directory, part, files.number));
+      contents.push_back(content.size());
+      contents.insert(contents.end(), content.begin(), content.end());
+    }
+  }
+  return checksum(std::as_bytes(std::span(contents)));
 }
 
 std::size_t Dataset::size() const {

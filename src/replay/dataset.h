@@ -59,6 +59,9 @@ class Dataset {
   std::size_t size() const;          // transitions loaded
   std::size_t memory_bytes() const;  // heap held by the buffers
   std::uint64_t entries() const;     // of all files
+  // Of what all files hold, by their numbers, sizes and gzip's own checksums; the same wherever the folder is. Throws
+  // Error::failure for a file that cannot be read.
+  std::uint64_t fingerprint() const;
 
  private:
   struct Files;  // of one N

@@ -181,6 +181,21 @@ TEST_F(DatasetFiles, BuffersComeInAnOrderThatTheSeedAndTheCountDecideAlone) {
   EXPECT_GT(orders.size(), 2U);
 }
 
+TEST_F(DatasetFiles, HaveAFingerprintOfTheirContentsAndNotOfTheirPlace) {
+  write(writer_spec(directory_.path() / "a", 250), {9, 4});
+  const std::uint64_t fingerprint = Dataset(reader_spec(directory_.path() / "a"), 1).fingerprint();
+  std::filesystem::copy(directory_.path() / "a", directory_.path() / "b");
+  EXPECT_EQ(Dataset(reader_spec(directory_.path() / "b"), 2).fingerprint(), fingerprint);
+  // Other actions, as many.
+  write(writer_spec(directory_.path() / "c", 250), {4, 9});
+  EXPECT_NE(Dataset(reader_spec(directory_.path() / "c"), 1).fingerprint(), fingerprint);
+  // One file taken from elsewhere, of the same length.
+  const auto actions = std::filesystem::path("$store$_action_ckpt.1.gz");
+  std::filesystem::copy(directory_.path() / "c" / actions, directory_.path() / "b" / actions,
+                        std::filesystem::copy_options::overwrite_existing);
+  EXPECT_NE(Dataset(reader_spec(directory_.path() / "b"), 1).fingerprint(), fingerprint);
+}
+
 TEST_F(DatasetFiles, OnlyTheLoadedBuffersAreInMemory) {
   write(writer_spec(directory_.path(), 2'000), {11});
   Dataset dataset(reader_spec(directory_.path()), 1);
