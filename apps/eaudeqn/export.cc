@@ -2,6 +2,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -16,6 +17,7 @@
 #include "deploy/quantize.h"
 #include "deploy/quantize_observed.h"
 #include "eaudeqn/error.h"
+#include "experiment/progress.h"
 #include "policy_forward.h"
 
 namespace eaudeqn {
@@ -74,7 +76,15 @@ Json compare(const Policy& original, const Policy& exported, const Observations&
 Policy quantized(const Policy& policy, const std::optional<Observations>& observations, const Arguments& arguments) {
   if (!observations) return quantize(policy);
   ThreadPool pool(arguments.threads);
-  return quantize_observed(policy, {arguments.subject, observations->planes, observations->count()}, pool);
+  ProgressLine progress;
+  const auto start = std::chrono::steady_clock::now();
+  return quantize_observed(
+      policy, {arguments.subject, observations->planes, observations->count()}, pool, [&](double share) {
+        if (!progress.due()) return;
+        const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+        progress.show(fmt::format("fitting weights of 8 bits: {:.0f} %, ETA {}", 100 * share,
+                                  format_duration(seconds / share * (1 - share))));
+      });
 }
 
 // The first of the given observations, in the form that observations have outside; noise where there are none.

@@ -2,6 +2,7 @@
 #include "deploy/quantize_observed.h"
 
 #include <algorithm>
+#include <atomic>
 #include <cmath>
 #include <numeric>
 
@@ -33,16 +34,37 @@ std::vector<std::vector<float>> sums_of(const PolicyLayer& layer, const LayerSam
   return sums;
 }
 
+// Counts the weights that were fitted. `add` by any thread; only the calling one tells.
+class FittedWeights {
+ public:
+  // All layers but the last, the last of these twice.
+  FittedWeights(const Policy& policy, const FitProgress& progress) : progress_(&progress) {
+    for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) all_ += policy.layers[l].values.size();
+    all_ += policy.layers[policy.layers.size() - 2].values.size();
+  }
+
+  void add(std::size_t weights, int worker) {
+    const std::size_t done = done_.fetch_add(weights) + weights;
+    if (worker == 0 && *progress_) (*progress_)(static_cast<double>(done) / static_cast<double>(all_));
+  }
+
+ private:
+  const FitProgress* progress_;
+  std::size_t all_ = 0;
+  std::atomic<std::size_t> done_{0};
+};
+
 // `layer` is rounded; its rows' sums on `samples` are to be `wanted`.
 void fit_rows(PolicyLayer& layer, const PolicyLayer& before, const LayerSamples& samples,
-              const std::vector<std::vector<float>>& wanted, ThreadPool& pool) {
-  pool.for_each(layer.bias.size(), [&](std::size_t row, int) {
+              const std::vector<std::vector<float>>& wanted, ThreadPool& pool, FittedWeights& fitted) {
+  pool.for_each(layer.bias.size(), [&](std::size_t row, int worker) {
     RowFit fit = fit_of(layer, before, row, samples);
     fit.mask.assign(samples.count, 1.0F);
     fit.error = wanted[row];
     const std::vector<float> sums = row_sums(layer, row, samples);
     for (std::size_t s = 0; s < samples.count; ++s) fit.error[s] -= sums[s];
     fit_integers(fit);
+    fitted.add(fit.values.size(), worker);
   });
 }
 
@@ -153,11 +175,14 @@ void fit_unit(PolicyLayer& layer, const PolicyLayer& before, std::size_t unit, c
 
 // `layer` is the last one of 8 bits; it feeds the last one through ReLU. `wanted` are its sums in the policy.
 void fit_outputs(PolicyLayer& layer, const PolicyLayer& before, const Outputs& outputs, const LayerSamples& samples,
-                 const std::vector<std::vector<float>>& wanted, ThreadPool& pool) {
+                 const std::vector<std::vector<float>>& wanted, ThreadPool& pool, FittedWeights& fitted) {
   std::vector<std::vector<float>> sums = sums_of(layer, samples, pool);
   OutputErrors errors(outputs, samples.count);
   for (std::size_t unit = 0; unit < sums.size(); ++unit) errors.change(unit, wanted[unit], sums[unit]);
-  for (const std::size_t unit : outputs.units_in_order()) fit_unit(layer, before, unit, samples, sums[unit], errors);
+  for (const std::size_t unit : outputs.units_in_order()) {
+    fit_unit(layer, before, unit, samples, sums[unit], errors);
+    fitted.add(layer.row_starts[unit + 1] - layer.row_starts[unit], 0);
+  }
 }
 
 bool all_finite(const Policy& policy) {
@@ -174,22 +199,24 @@ bool can_be_fitted(const Policy& policy, std::size_t observations) {
   return observations >= kFewestObservations && policy.layers.size() > 1 && policy.layers.front().scales.empty();
 }
 
-Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool) {
+Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool,
+                         const FitProgress& progress) {
   if (!can_be_fitted(policy, observed.count)) return quantize(policy);
   Policy before = equalize(policy, observed, pool);
   if (!all_finite(before)) before = policy;
   const Policy rounded = quantize(before);
   Policy fitted = before;  // becomes `rounded`, layer by layer
   fitted.metadata = rounded.metadata;
+  FittedWeights done(before, progress);
   for (std::size_t l = 0; l + 1 < policy.layers.size(); ++l) {
     const PolicyLayer& own = before.layers[l];
     const std::vector<std::vector<float>> wanted = sums_of(own, layer_samples(before, l, observed, pool), pool);
     const LayerSamples samples = layer_samples(fitted, l, observed, pool);
     PolicyLayer layer = rounded.layers[l];
-    fit_rows(layer, own, samples, wanted, pool);
+    fit_rows(layer, own, samples, wanted, pool, done);
     if (l + 2 == policy.layers.size()) {
       const Outputs outputs(before.layers.back(), layer.bias.size(), policy.discrete_actions());
-      fit_outputs(layer, own, outputs, samples, wanted, pool);
+      fit_outputs(layer, own, outputs, samples, wanted, pool, done);
     }
     fitted.layers[l] = std::move(layer);
   }

@@ -2,6 +2,8 @@
 // weight for itself.
 #pragma once
 
+#include <functional>
+
 #include "core/parallel.h"
 #include "deploy/layer_samples.h"
 #include "deploy/policy.h"
@@ -21,7 +23,10 @@ bool can_be_fitted(const Policy& policy, std::size_t observations);
 //   3. those of the last layer of 8 bits once more, one row after another, so that the outputs are; of discrete
 //      actions, their differences alone, which is what the choice depends on; of continuous ones the means alone.
 // With fewer than kFewestObservations, from which less is learned than spoiled, it is quantize(policy). Takes seconds
-// to minutes. Equal for any number of threads. Throws what make_network throws.
-Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool);
+// to minutes: `progress` is called meanwhile, by the calling thread, with the share of the weights that is done. Equal
+// for any number of threads. Throws what make_network throws.
+using FitProgress = std::function<void(double share)>;
+Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, ThreadPool& pool,
+                         const FitProgress& progress = {});
 
 }  // namespace eaudeqn

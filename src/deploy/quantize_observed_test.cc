@@ -65,6 +65,16 @@ TEST_P(QuantizedByObservations, IsAPolicyOfEightBitsWithTheSameActiveWeights) {
   EXPECT_EQ(read_policy(directory / "policy.safetensors").layers[0].values, fitted.layers[0].values);
 }
 
+TEST_P(QuantizedByObservations, TellsHowFarItIs) {
+  std::vector<double> shares;
+  quantize_observed(policy_, {"test", given_, kGiven}, pool_, [&](double share) { shares.push_back(share); });
+  ASSERT_GT(shares.size(), 10U);
+  EXPECT_TRUE(std::is_sorted(shares.begin(), shares.end()));
+  EXPECT_LT(shares.front(), 0.5);
+  EXPECT_GT(shares.back(), 0.9);
+  EXPECT_LE(shares.back(), 1.0);
+}
+
 TEST_P(QuantizedByObservations, IsTheSameForAnyNumberOfThreads) {
   ThreadPool one(1), three(3);
   const Policy a = quantize_observed(policy_, {"test", given_, kGiven}, one);

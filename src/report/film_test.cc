@@ -104,7 +104,7 @@ TEST(FilmFrame, BarsAreAsLongAsTheirValuesAndTheChosenOneStandsOut) {
 
 TEST(Film, EveryFormatIsWrittenWithTheRightNumberOfFrames) {
   const TestDirectory directory;
-  for (const char* extension : {".mp4", ".webm", ".webp", ".gif"}) {
+  for (const char* extension : {".mp4", ".webm", ".webp", ".gif", ".MP4"}) {
     const auto file = directory.path() / (std::string("film") + extension);
     Scene scene;
     Film film(file);

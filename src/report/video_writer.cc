@@ -40,6 +40,14 @@ const std::map<std::string, Words>& formats() {
   return table;
 }
 
+std::string lower_extension(const std::filesystem::path& file) {
+  std::string extension = file.extension().string();
+  for (char& letter : extension) {
+    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
+  }
+  return extension;
+}
+
 // A child that died by Ctrl-C, which the terminal sends to both, needs no explanation of ffmpeg's.
 std::string last_line(const std::string& text) {
   std::string trimmed = text;
@@ -130,14 +138,14 @@ VideoWriter::VideoWriter(const std::filesystem::path& file, std::size_t width, s
                    "-s",         fmt::format("{}x{}", width, height),
                    "-framerate", fmt::format("{}", frames_per_second),
                    "-i",         "pipe:0"};
-  const Words& format = formats().at(file.extension().string());
+  const Words& format = formats().at(lower_extension(file));
   command.insert(command.end(), format.begin(), format.end());
   command.push_back("file:" + state_->unfinished.string());
   state_->start(std::move(command));
 }
 
 void VideoWriter::require_extension(const std::filesystem::path& file) {
-  if (formats().contains(file.extension().string())) return;
+  if (formats().contains(lower_extension(file))) return;
   throw Error::usage(file.string() + ": a video is a .mp4, .webm, .webp or .gif; the name's end chooses");
 }
 

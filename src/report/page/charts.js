@@ -36,7 +36,7 @@ function datasetsOf(series, index) {
   const edge = (field, fill) => ({
     label: series.name, data: series.points.filter((point) => !isNone(point.low)).map((point) => ({x: point.x, y: point[field]})),
     parsing: false, series: index, quiet: true, borderWidth: 0, pointRadius: 0, pointHoverRadius: 0, fill,
-    backgroundColor: faded(main, darkNow() ? 0.2 : 0.14), hidden: series.hidden, order: 9, tension: 0,
+    backgroundColor: faded(main, darkNow() ? 0.2 : 0.14), hidden: series.hidden, order: 9, tension: 0, stepped: made.stepped,
   });
   return [made, edge("low", false), edge("high", "-1")];
 }
