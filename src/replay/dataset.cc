@@ -231,6 +231,7 @@ Dataset::Dataset(const DatasetSpec& spec, std::uint64_t seed) : spec_(spec), see
     files_.push_back(std::move(files));
   }
   if (buffers_ == 0) throw Error::failure(spec_.directory.string() + ": the dataset's files hold no transition");
+  fingerprint_ = fingerprint_of_files();
 }
 Dataset::~Dataset() = default;
 
@@ -240,7 +241,7 @@ std::uint64_t Dataset::entries() const {
   return sum;
 }
 
-std::uint64_t Dataset::fingerprint() const {
+std::uint64_t Dataset::fingerprint_of_files() const {
   std::vector<std::uint64_t> contents;
   for (const Files& files : files_) {
     contents.push_back(static_cast<std::uint64_t>(files.number));
