@@ -6,49 +6,15 @@ The page shows every curve of the task that is there, so that it can grow over d
 """
 
 import argparse
-import datetime
 import json
 import statistics
-import tomllib
 from pathlib import Path
 
 import common
+import pictures
+from curves import final, finished, keep, of_environment, task_of
 
-CURVES = common.ROOT / "docs" / "results" / "curves"
 SHOWN_EVERY = 50_000  # steps
-KEPT = ("step", "mean_return", "critic_sparsity", "actor_sparsity")
-
-
-def task_of(environment: str) -> str:
-    """hopper of mujoco/Hopper-v5"""
-    return environment.removeprefix("mujoco/").split("-")[0].lower()
-
-
-def keep(directory: Path, environment: str) -> None:
-    """Writes the run's curve."""
-    config = tomllib.loads((directory / "config.toml").read_text())
-    if config["environment"] != environment:
-        raise SystemExit(f"{directory}: a run of {config['environment']}, not of {environment}")
-    timing, evaluations = common.timings(directory), common.events(directory, "evaluation")
-    if not timing or not evaluations:
-        raise SystemExit(f"{directory}: has no evaluation yet, so there is no curve to keep")
-    curve = {
-        "environment": environment, "algorithm": config["algorithm"], "seed": config["seed"], "steps": config["training"]["steps"],
-        "threads": timing[-1]["threads"], "machine": common.machine(), "date": datetime.date.today().isoformat(),
-        "steps_per_second": round(statistics.median(line["steps_per_second"] for line in timing)),
-        "evaluations": [[round(event[key], 4) for key in KEPT] for event in evaluations],
-    }  # fmt: skip
-    CURVES.mkdir(exist_ok=True)
-    file = CURVES / f"{environment.removeprefix('mujoco/')}_{curve['algorithm']}_seed{curve['seed']}.json"
-    file.write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
-
-
-def finished(curve: dict) -> bool:
-    return curve["evaluations"][-1][0] == curve["steps"]
-
-
-def final(curve: dict) -> float:
-    return statistics.fmean(evaluation[1] for evaluation in curve["evaluations"][-5:])
 
 
 def row(curve: dict, shown: range) -> str:
@@ -70,9 +36,8 @@ def means(curves: list[dict]) -> str:
     return "\n".join(lines)
 
 
-def reference(file: str, task: str, steps: int) -> str:
+def reference(published: dict, task: str, steps: int) -> str:
     """A sentence about published SAC runs of the task at the same step: mean and range."""
-    published = json.loads(Path(file).read_text())
     curves = published["envs"][task]
     index = curves["steps"].index(steps)
     values = [run[index] for run in curves["runs"]]
@@ -80,6 +45,28 @@ def reference(file: str, task: str, steps: int) -> str:
         f"Published SAC at step {steps}: {statistics.fmean(values):.0f} ({min(values):.0f} to {max(values):.0f}, {len(values)} runs; "
         f"{published['source']})."
     )
+
+
+def draw(task: str, curves: list[dict], published: dict | None) -> str:
+    """Returns and sparsities over the steps; the lines that show the picture."""
+    figure, (returns, sparsity) = pictures.panels(1, 2, width=4.4, height=3.2)
+    if published:
+        steps = [step for step in published["envs"][task]["steps"] if step <= curves[0]["steps"]]
+        runs = [list(zip(steps, run)) for run in published["envs"][task]["runs"]]
+        pictures.mean_and_range(returns, runs, "SAC, published (training return)", color="gray", linestyle="--", linewidth=1)
+    for algorithm in dict.fromkeys(curve["algorithm"] for curve in curves):
+        rows = [curve["evaluations"] for curve in curves if curve["algorithm"] == algorithm]
+        label = f"{algorithm}, {len(rows)} runs"
+        colour = pictures.mean_and_range(returns, [[(row[0], row[1]) for row in run] for run in rows], label).get_color()
+        pictures.mean_and_range(sparsity, [[(row[0], row[2]) for row in run] for run in rows], f"{algorithm}, critics", color=colour)
+        pictures.mean_and_range(sparsity, [[(row[0], row[3]) for row in run] for run in rows], f"{algorithm}, actor", color=colour, linestyle=":")
+    returns.set_ylabel("return")
+    sparsity.set(ylabel="sparsity", ylim=(0, 1))
+    for axes in (returns, sparsity):
+        pictures.count_steps(axes)
+        axes.legend()
+    file = pictures.save(figure, f"{task}.svg")
+    return f"![Learning curves and sparsities](../images/{file.name})\n\nMeans of the runs, as far as all of them went; the bands reach from the lowest to the highest.\n"
 
 
 def main() -> None:
@@ -91,12 +78,13 @@ def main() -> None:
     for run in arguments.runs:
         keep(run, arguments.environment)
     task = task_of(arguments.environment)
-    curves = [json.loads(file.read_text()) for file in sorted(CURVES.glob(f"{arguments.environment.removeprefix('mujoco/')}_*.json"))]
+    curves = of_environment(arguments.environment)
     if not curves:
         parser.error(f"no run was given, and docs/results/curves has none of {arguments.environment}")
     steps = curves[0]["steps"]
     if any(curve["steps"] != steps for curve in curves):
         parser.error("the curves are of runs of different lengths; they are kept in docs/results/curves")
+    published = json.loads(Path(arguments.reference).read_text()) if arguments.reference else None
     shown = range(SHOWN_EVERY, steps + 1, SHOWN_EVERY)
     unfinished = sum(not finished(curve) for curve in curves)
     state = f"All {len(curves)} runs are finished."
@@ -114,6 +102,7 @@ CPU is that of the machine on which the curve was kept.
 Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {steps} --threads THREADS`;
 page by `scripts/results/mujoco.py {arguments.environment} RUN...`, which keeps the curves in `curves/`.
 
+{draw(task, curves, published)}
 | algorithm | seed | steps done | {' | '.join(f"{step // 1000}k" for step in shown)} | last five | critic sparsity | actor sparsity | steps/s | threads | CPU | kept on |
 {'|---' * (10 + len(shown))}|
 {chr(10).join(row(curve, shown) for curve in curves)}
@@ -122,7 +111,7 @@ Mean of "last five", finished runs only:
 
 {means(curves) or '- none yet'}
 
-{reference(arguments.reference, task, steps) if arguments.reference else ''}
+{reference(published, task, steps) if published else ''}
 """,
     )
 
