@@ -12,7 +12,7 @@ import subprocess
 
 import archive
 import pytest
-from hostile import LONG, TINY, draws, tally
+from hostile import LONG, TINY, draws, offline, tally, write_dataset
 from program import (
     CARTPOLE,
     Training,
@@ -99,6 +99,30 @@ def test_when_all_checkpoints_are_damaged_nothing_is_overwritten(stopped, tmp_pa
     message = one_line_error(train(SETTINGS, run, "--resume", code=1))
     assert checkpoints(run)[-1].name in message
     assert contents(run) == before
+
+
+def test_a_dataset_that_was_moved_is_used_and_one_that_was_replaced_refused(tmp_path):
+    data, moved, run = tmp_path / "data", tmp_path / "moved", tmp_path / "run"
+    write_dataset(data)
+    train(offline(data), run)
+    metrics = (run / "metrics.jsonl").read_bytes()
+    checkpoints(run)[-1].unlink()
+    last = checkpoints(run)[-1]
+
+    data.rename(moved)
+    message = one_line_error(eaudeqn("train", run, "--resume", code=2))
+    assert f'dataset.path: "{data}"' in message, "it is gone from where it was: " + message
+    write_dataset(data, seed=2)
+    message = one_line_error(eaudeqn("train", run, "--resume", code=2))
+    assert "another dataset" in message and "dataset.path=DIR" in message, message
+    assert checkpoints(run)[-1] == last and (run / "metrics.jsonl").read_bytes() == metrics, "nothing was touched"
+
+    eaudeqn("train", run, "--resume", "--set", f"dataset.path={moved}")
+    assert (run / "metrics.jsonl").read_bytes() == metrics
+    checkpoints(run)[-1].unlink()
+    eaudeqn("train", run, "--resume")  # it knows the new place
+    assert (run / "metrics.jsonl").read_bytes() == metrics
+    tally("dataset gone, or replaced by another one, since the checkpoint", 2, "refused; went on to the same bits where it was moved to")
 
 
 def damages(size: int, numbers) -> list:
