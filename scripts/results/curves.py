@@ -9,39 +9,60 @@ from pathlib import Path
 import common
 
 CURVES = common.ROOT / "docs" / "results" / "curves"
-KEPT = ("step", "mean_return", "critic_sparsity", "actor_sparsity")
+ITERATION = 250_000  # steps of an Atari run between two points of its curve, as in published ones
 
 
 def task_of(environment: str) -> str:
     """hopper of mujoco/Hopper-v5"""
-    return environment.removeprefix("mujoco/").split("-")[0].lower()
+    return environment.split("/")[1].split("-")[0].lower()
 
 
 def keep(directory: Path, environment: str) -> None:
-    """Writes the run's curve."""
+    """Writes the run's curve: what it was, and its evaluations; of an Atari run its training returns."""
     config = tomllib.loads((directory / "config.toml").read_text())
     if config["environment"] != environment:
         raise SystemExit(f"{directory}: a run of {config['environment']}, not of {environment}")
-    timing, evaluations = common.timings(directory), common.events(directory, "evaluation")
-    if not timing or not evaluations:
-        raise SystemExit(f"{directory}: has no evaluation yet, so there is no curve to keep")
+    timing = common.timings(directory)
+    points = training_returns(directory) if environment.startswith("atari/") else evaluations(directory)
+    if not timing or not points:
+        raise SystemExit(f"{directory}: has no point of its curve yet, so there is nothing to keep")
     curve = {
         "environment": environment, "algorithm": config["algorithm"], "seed": config["seed"], "steps": config["training"]["steps"],
         "threads": timing[-1]["threads"], "machine": common.machine(), "date": datetime.date.today().isoformat(),
         "steps_per_second": round(statistics.median(line["steps_per_second"] for line in timing)),
-        "evaluations": [[round(event[key], 4) for key in KEPT] for event in evaluations],
+        "points": points,
     }  # fmt: skip
+    name = f"{environment.split('/')[1]}_{curve['algorithm']}_seed{curve['seed']}.json"
+    if "features" in config["network"] and config["network"]["kind"] != "mlp":
+        curve["features"] = config["network"]["features"]
+        name = name.replace("_seed", f"_F{curve['features']}_seed")
     CURVES.mkdir(exist_ok=True)
-    file = CURVES / f"{environment.removeprefix('mujoco/')}_{curve['algorithm']}_seed{curve['seed']}.json"
-    file.write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+    (CURVES / name).write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+
+
+def evaluations(directory: Path) -> list[list[float]]:
+    """[step, mean return, sparsity of the critics, of the actor]"""
+    kept = ("step", "mean_return", "critic_sparsity", "actor_sparsity")
+    return [[round(event[key], 4) for key in kept] for event in common.events(directory, "evaluation")]
+
+
+def training_returns(directory: Path) -> list[list[float]]:
+    """[step, mean training return of the ITERATION before it, episodes of that, sparsity of the selected network]"""
+    episodes, updates = common.events(directory, "episode"), common.events(directory, "target_update")
+    points = []
+    for end in range(ITERATION, common.timings(directory)[-1]["step"] + 1, ITERATION):
+        returns = [episode["return"] for episode in episodes if end - ITERATION < episode["step"] <= end]
+        sparsity = [update["sparsity"] for update in updates if update["step"] <= end][-1]
+        points.append([end, round(statistics.fmean(returns), 4), len(returns), round(sparsity, 4)])
+    return points
 
 
 def finished(curve: dict) -> bool:
-    return curve["evaluations"][-1][0] == curve["steps"]
+    return curve["points"][-1][0] == curve["steps"]
 
 
 def final(curve: dict) -> float:
-    return statistics.fmean(evaluation[1] for evaluation in curve["evaluations"][-5:])
+    return statistics.fmean(value for _, value, *_ in curve["points"][-5:])
 
 
 def every() -> list[dict]:

@@ -66,7 +66,7 @@ def mujoco() -> list[tuple[str, str, str]]:
         sparse, dense = ([curve for curve in of_task if curve["algorithm"] == name] for name in ("eaudesac", "sac"))
         if not sparse or not dense or not all(map(curves.finished, of_task)):
             continue
-        zeros = statistics.fmean(curve["evaluations"][-1][3] for curve in sparse)
+        zeros = statistics.fmean(curve["points"][-1][3] for curve in sparse)
         own, rival = (statistics.fmean(map(curves.final, kind)) for kind in (sparse, dense))
         task = curves.task_of(environment)
         rows.append((

@@ -18,9 +18,9 @@ SHOWN_EVERY = 50_000  # steps
 
 
 def row(curve: dict, shown: range) -> str:
-    returns = {step: mean_return for step, mean_return, *_ in curve["evaluations"]}
+    returns = {step: mean_return for step, mean_return, *_ in curve["points"]}
     points = " | ".join(f"{returns[step]:.0f}" if step in returns else "-" for step in shown)
-    done, _, critic, actor = curve["evaluations"][-1]
+    done, _, critic, actor = curve["points"][-1]
     return (
         f"| {curve['algorithm']} | {curve['seed']} | {done} | {points} | {final(curve):.0f} | {critic:.3f} | {actor:.3f} "
         f"| {curve['steps_per_second']} | {curve['threads']} | {curve['machine']} | {curve['date']} |"
@@ -55,7 +55,7 @@ def draw(task: str, curves: list[dict], published: dict | None) -> str:
         runs = [list(zip(steps, run)) for run in published["envs"][task]["runs"]]
         pictures.mean_and_range(returns, runs, "SAC, published (training return)", color="gray", linestyle="--", linewidth=1)
     for algorithm in dict.fromkeys(curve["algorithm"] for curve in curves):
-        rows = [curve["evaluations"] for curve in curves if curve["algorithm"] == algorithm]
+        rows = [curve["points"] for curve in curves if curve["algorithm"] == algorithm]
         label = f"{algorithm}, {len(rows)} runs"
         colour = pictures.mean_and_range(returns, [[(row[0], row[1]) for row in run] for run in rows], label).get_color()
         pictures.mean_and_range(sparsity, [[(row[0], row[2]) for row in run] for run in rows], f"{algorithm}, critics", color=colour)

@@ -1,0 +1,104 @@
+#!/usr/bin/env python3
+"""Writes docs/results/<game>_curves.md about one Atari game: scripts/results/atari.py ENVIRONMENT --reference FILE [RUN...]
+
+The curve of each run is kept in docs/results/curves, a few kB each: training returns and sparsities as far as the run went.
+The page shows every curve of the game that is there, beside published runs of dense DQN at the same step.
+"""
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+
+import common
+import pictures
+from curves import ITERATION, keep, of_environment, task_of
+
+
+def row(curve: dict, ends: range) -> str:
+    points = {point[0]: point for point in curve["points"]}
+    cells = " | ".join(f"{points[end][1]:.1f}" if end in points else "-" for end in ends)
+    return (
+        f"| {curve['algorithm']}, F = {curve['features']} | {curve['seed']} | {cells} | {curve['points'][-1][3]:.3f} "
+        f"| {curve['steps_per_second']} | {curve['threads']} | {curve['machine']} | {curve['date']} |"
+    )
+
+
+def verdict(curve: dict, runs: list[list[float]]) -> str:
+    """How a run of dense DQN lies to the published ones at each step."""
+    outside = []
+    for index, (end, value, *_) in enumerate(curve["points"]):
+        low, high = min(run[index] for run in runs), max(run[index] for run in runs)
+        if not low <= value <= high:
+            outside.append(f"{value:.1f} at {end:,} steps, where theirs are {low:.1f} to {high:.1f}")
+    if not outside:
+        return f"within the range of the published runs at each of its {len(curve['points'])} points"
+    return "**outside the range of the published runs**: " + "; ".join(outside)
+
+
+def draw(task: str, curves: list[dict], runs: list[list[float]]) -> str:
+    figure, (returns, sparsity) = pictures.panels(1, 2, width=4.4, height=3.2)
+    last = max(curve["points"][-1][0] for curve in curves)
+    published = [[(ITERATION * (i + 1), value) for i, value in enumerate(run) if ITERATION * (i + 1) <= last] for run in runs]
+    pictures.mean_and_range(returns, published, "dense DQN, published", color="gray", linestyle="--", linewidth=1)
+    for kind in dict.fromkeys((curve["algorithm"], curve["features"]) for curve in curves):
+        rows = [curve["points"] for curve in curves if (curve["algorithm"], curve["features"]) == kind]
+        label = f"{kind[0]}, F = {kind[1]}, {len(rows)} run{'s' if len(rows) > 1 else ''}"
+        colour = pictures.mean_and_range(returns, [[(point[0], point[1]) for point in run] for run in rows], label, marker="o").get_color()
+        pictures.mean_and_range(sparsity, [[(point[0], point[3]) for point in run] for run in rows], label, color=colour, marker="o")
+    returns.set_ylabel("training return")
+    sparsity.set(ylabel="sparsity", ylim=(0, 1))
+    for axes in (returns, sparsity):
+        pictures.count_steps(axes)
+        axes.legend()
+    return f"![Training returns and sparsities](../images/{pictures.save(figure, f'{task}_curves.svg').name})"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("environment", help="atari/Pong, ...")
+    parser.add_argument("--reference", type=Path, required=True, help="published curves of dense DQN, atari_dqn.json")
+    parser.add_argument("runs", nargs="*", type=Path, metavar="RUN", help="run directories whose curves are to be kept")
+    arguments = parser.parse_intermixed_args()
+    for run in arguments.runs:
+        keep(run, arguments.environment)
+    curves = of_environment(arguments.environment)
+    if not curves:
+        parser.error(f"no run was given, and docs/results/curves has none of {arguments.environment}")
+    published = json.loads(arguments.reference.read_text())
+    game = arguments.environment.split("/")[1]
+    runs = published["games"][game]["runs"]
+    ends = range(ITERATION, max(curve["points"][-1][0] for curve in curves) + 1, ITERATION)
+    ranges = " | ".join(
+        f"{statistics.fmean(run[i] for run in runs):.1f} ({min(run[i] for run in runs):.1f} to {max(run[i] for run in runs):.1f})"
+        for i in range(len(ends))
+    )
+    dense = "\n".join(f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in curves if curve["algorithm"] == "dqn")
+    task = task_of(arguments.environment)
+    common.write_page(
+        f"{task}_curves.md",
+        f"""# {arguments.environment}: {', '.join(dict.fromkeys(curve['algorithm'] for curve in curves))}
+
+The released configuration (`configs/atari/`) in all but its horizon, which is what --steps says. Each figure is the mean training return
+of the {ITERATION:,} agent steps before the step above it, sticky actions, unclipped, as the published ones are
+({published['source']}).
+Sparsity is that of the network selected last. Steps/s is the median of a run; other programs may have run beside it. The CPU is that of
+the machine on which the curve was kept.
+
+Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {max(curve['steps'] for curve in curves)} --threads THREADS`;
+page by `scripts/results/atari.py {arguments.environment} --reference FILE RUN...`, which keeps the curves in `curves/`.
+
+| algorithm | seed | {' | '.join(f"{end // 1000:,}k" for end in ends)} | sparsity | steps/s | threads | CPU | kept on |
+{'|---' * (7 + len(ends))}|
+{chr(10).join(row(curve, ends) for curve in curves)}
+| dense DQN, published | 5 runs | {ranges} | 0 | | | | |
+
+{dense}
+
+{draw(task, curves, runs)}
+""",
+    )
+
+
+if __name__ == "__main__":
+    main()
