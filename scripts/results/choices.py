@@ -38,7 +38,8 @@ class Run:
         self.sparsity = self.updates[-1]["sparsity"]
 
     def curve(self) -> list[tuple[int, float]]:
-        return [(update["step"], update["sparsity"]) for update in self.updates]
+        """For pictures: every fifth target update."""
+        return [(update["step"], update["sparsity"]) for update in self.updates[::5]]
 
     def refusals(self) -> list[tuple[int, bool]]:
         """After each target update but the first: whether the network that was not pruned won."""
@@ -75,10 +76,12 @@ class Variant:
             return " / ".join("-" if value is None else format(value, form) for value in values)
 
         runs = self.runs
+        compares = runs[0].settings["population.networks"] > 1
+        refused = f"{100 * statistics.fmean(run.refused() for run in runs):.0f} %" if compares else "-"
         return (
             f"| {self.name()} | {statistics.fmean(run.final for run in runs):.0f} | {each('.0f', (run.final for run in runs))} "
             f"| {statistics.fmean(run.sparsity for run in runs):.3f} | {each('.3f', (run.sparsity for run in runs))} "
-            f"| {each(',', (run.reaches(0.5) for run in runs))} | {100 * statistics.fmean(run.refused() for run in runs):.0f} % "
+            f"| {each(',', (run.reaches(0.5) for run in runs))} | {refused} "
             f"| {100 * statistics.fmean(run.work() for run in runs):.0f} % |"
         )
 
@@ -127,12 +130,12 @@ def draw_sparsities(variants: list[Variant]) -> None:
 
 
 def draw_returns(variants: list[Variant]) -> None:
-    figure, (returns, refusals) = pictures.panels(1, 2, width=5, height=3.6)
+    figure, (returns, refusals) = pictures.panels(1, 2, width=5, height=4.4)
     for i, variant in enumerate(variants):
         style = {"color": "black", "marker": "*", "s": 90, "zorder": 3} if not variant.changed else {"color": f"C{i % 10}", "marker": "osD^v"[i // 4 % 5]}
         returns.scatter([run.sparsity for run in variant.runs], [run.final for run in variant.runs], label=variant.label(), alpha=0.8, **style)
-    returns.set(xlabel="final sparsity", ylabel=f"return, mean of the last {LAST} evaluations", xlim=(-0.03, 1.03))
-    returns.legend(loc="upper center", bbox_to_anchor=(0.5, -0.2), ncols=2, fontsize=7)
+    returns.set(title="Every run", xlabel="final sparsity", ylabel="return", xlim=(-0.03, 1.03))
+    figure.legend(*returns.get_legend_handles_labels(), loc="outside lower center", ncols=4)
     base = variants[0].runs
     shares = [[(step, 100 * share) for step, share in binned(run.refusals())] for run in base]
     pictures.mean_and_range(refusals, shares, "target updates that refuse pruning, %", color="C3")

@@ -87,7 +87,7 @@ def main() -> None:
     published = json.loads(Path(arguments.reference).read_text()) if arguments.reference else None
     shown = range(SHOWN_EVERY, steps + 1, SHOWN_EVERY)
     unfinished = sum(not finished(curve) for curve in curves)
-    state = f"All {len(curves)} runs are finished."
+    state = f"{len(curves)} run{'s' if len(curves) > 1 else ''}, all finished."
     if unfinished:
         state = f"{unfinished} of {len(curves)} runs are not finished: their rows end early, and nothing is concluded from them."
     common.write_page(
