@@ -42,6 +42,12 @@ def timings(directory: Path) -> list[dict]:
     return [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
 
 
+def with_section(text: str, begin: str, end: str, content: str) -> str:
+    """A page's text with other content, in lines of its own, between the marks; they and what is around them stay."""
+    before, rest = text.split(begin)
+    return f"{before}{begin}\n{content}\n{end}{rest.split(end)[1]}"
+
+
 def write_page(name: str, text: str) -> None:
     page = ROOT / "docs" / "results" / name
     page.write_text(text)

@@ -89,14 +89,12 @@ def main() -> None:
     check = parser.parse_args().check
     rows = "\n".join(f"| {what} | {result} | {page} |" for what, result, page in [*speed(), files(), cartpole(), *mujoco(), pong()])
     readme = README.read_text()
-    before, rest = readme.split(BEGIN)
-    written = f"{before}{BEGIN}\n| what | measured | where |\n|---|---|---|\n{rows}\n{END}{rest.split(END)[1]}"
+    written = common.with_section(readme, BEGIN, END, f"| what | measured | where |\n|---|---|---|\n{rows}")
     if not check:
         README.write_text(written)
         print("wrote README.md")
     elif written != readme:
         raise SystemExit("README.md: its table is not what the pages of docs/ say; run scripts/results/headline.py")
-
 
 
 if __name__ == "__main__":

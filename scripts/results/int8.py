@@ -89,8 +89,7 @@ greedy episodes of the policy itself, and as it was rounded with `--observations
 The aim was the same action on {100 * AIM:g} %: reached by {reached} of {len(results)} with `--observations`, by
 {sum(r['plain'] >= AIM for r in results)} without."""
     page = common.ROOT / "docs" / "deploy.md"
-    before, rest = page.read_text().split(BEGIN)
-    page.write_text(f"{before}{BEGIN}\n{text}\n{END}{rest.split(END)[1]}")
+    page.write_text(common.with_section(page.read_text(), BEGIN, END, text))
     print(f"wrote {page.relative_to(common.ROOT)}")
 
 

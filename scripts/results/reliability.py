@@ -23,11 +23,10 @@ def main() -> None:
         rows[key] = rows.get(key, 0) + line["times"]
     table = "\n".join(f"| {fault} | {times} | {outcome} |" for (fault, outcome), times in sorted(rows.items()))
     page = common.ROOT / "docs" / "reliability.md"
-    before, rest = page.read_text().split(BEGIN)
-    _, after = rest.split(END)
     form = "long" if max(rows.values()) > 1_000 else "short"
     heading = f"The {form} form on {common.machine()}; {sum(rows.values())} faults."
-    page.write_text(f"{before}{BEGIN}\n{heading}\n\n| fault | times | what happened |\n|---|---|---|\n{table}\n{END}{after}")
+    section = f"{heading}\n\n| fault | times | what happened |\n|---|---|---|\n{table}"
+    page.write_text(common.with_section(page.read_text(), BEGIN, END, section))
     print(f"wrote {page.relative_to(common.ROOT)}")
 
 

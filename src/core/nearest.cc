@@ -6,12 +6,13 @@
 #include <utility>
 
 namespace eaudeqn {
-namespace {
 
 std::string lower_case(std::string text) {
   for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
   return text;
 }
+
+namespace {
 
 std::string last_part(const std::string& name) {
   const std::size_t separator = name.find_last_of("./");

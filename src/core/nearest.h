@@ -7,6 +7,9 @@
 
 namespace eaudeqn {
 
+// With A to Z as a to z, all else as it is.
+std::string lower_case(std::string text);
+
 // The candidates that resemble `name`, best first, at most `most`; none when nothing is close. Case does not matter, a
 // candidate's last part counts too ("pong" resembles "atari/Pong", "gamma" resembles "training.gamma").
 std::vector<std::string> close_names(const std::string& name, const std::vector<std::string>& candidates,

@@ -301,14 +301,15 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
   if (!options.resume) {
     throw Error::usage(name + " already holds a run: add --resume to go on with it, or choose another --output");
   }
-  if (const std::string difference = config_difference(config, options.output); !difference.empty()) {
+  const Config held = load_config(config_file);
+  if (const std::string difference = config_difference(config, held); !difference.empty()) {
     throw Error::usage(
         fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
                     "`eaudeqn train '{}' --resume`",
                     name, difference, name));
   }
   // The dataset may have moved: the next time it is looked for where it is now.
-  if (load_config(config_file) != config) write_file_atomically(config_file, to_toml(config));
+  if (held != config) write_file_atomically(config_file, to_toml(config));
 }
 
 }  // namespace

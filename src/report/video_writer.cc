@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "core/files.h"
+#include "core/nearest.h"
 #include "eaudeqn/error.h"
 
 extern char** environ;
@@ -38,14 +39,6 @@ const std::map<std::string, Words>& formats() {
        {"-filter_complex", "split[a][b];[a]palettegen=stats_mode=diff[p];[b][p]paletteuse=dither=none", "-f", "gif"}},
   };
   return table;
-}
-
-std::string lower_extension(const std::filesystem::path& file) {
-  std::string extension = file.extension().string();
-  for (char& letter : extension) {
-    if (letter >= 'A' && letter <= 'Z') letter = static_cast<char>(letter - 'A' + 'a');
-  }
-  return extension;
 }
 
 // A child that died by Ctrl-C, which the terminal sends to both, needs no explanation of ffmpeg's.
@@ -138,14 +131,14 @@ VideoWriter::VideoWriter(const std::filesystem::path& file, std::size_t width, s
                    "-s",         fmt::format("{}x{}", width, height),
                    "-framerate", fmt::format("{}", frames_per_second),
                    "-i",         "pipe:0"};
-  const Words& format = formats().at(lower_extension(file));
+  const Words& format = formats().at(lower_case(file.extension().string()));
   command.insert(command.end(), format.begin(), format.end());
   command.push_back("file:" + state_->unfinished.string());
   state_->start(std::move(command));
 }
 
 void VideoWriter::require_extension(const std::filesystem::path& file) {
-  if (formats().contains(lower_extension(file))) return;
+  if (formats().contains(lower_case(file.extension().string()))) return;
   throw Error::usage(file.string() + ": a video is a .mp4, .webm, .webp or .gif; the name's end chooses");
 }
 
