@@ -3,7 +3,7 @@
 Contestants take turns, in another order each round, and only one computes at a time, so that whatever else slows the
 machine slows all of them. Each keeps to the same processors. A contestant that is not there or fails is reported as
 missing with its message. Results go to a JSON file with every sample; --document also puts the tables into
-docs/performance.md.
+docs/performance.md, in the place of those of the same processor.
 
 It measures time only: agree.py checks that the peers compute the same.
 """
@@ -18,7 +18,7 @@ import statistics
 import sys
 
 from contestants import Peer, Program
-from tables import document, tables
+from tables import document_machine, tables
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -152,7 +152,7 @@ def parse_arguments():
     parser.add_argument("--threads", type=int, default=min(2, len(os.sched_getaffinity(0))), help="(%(default)s)")
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/eaudeqn")
     parser.add_argument("--output", type=pathlib.Path, default=ROOT / "build/peers/peers.json", help="every sample")
-    parser.add_argument("--document", action="store_true", help="put the tables into docs/performance.md")
+    parser.add_argument("--document", action="store_true", help="put the tables into docs/performance.md, for this processor")
     options = parser.parse_args()
     options.cases = options.cases.split(",")
     for name in options.cases:
@@ -198,7 +198,7 @@ def main():
     text = tables(results)
     print(text)
     if options.document:
-        document(ROOT / "docs/performance.md", "peers", text)
+        document_machine(ROOT / "docs/performance.md", "peers", results["cpu"], text)
     rows = [row for case in results["cases"] for row in case["rows"]]
     if any("missing" in result for row in rows for result in row["contestants"].values()):
         sys.exit("some contestants are missing: the tables say which")

@@ -79,7 +79,22 @@ def check_document(file, name):
     return pattern
 
 
+def section(file, name):
+    """What is between the markers of that name."""
+    return check_document(file, name).search(file.read_text()).group().partition("\n")[2].rpartition("\n")[0]
+
+
 def document(file, name, text):
     """Replaces what is between the markers of that name."""
     pattern = check_document(file, name)
     file.write_text(pattern.sub(lambda _: f"<!-- {name}:begin -->\n{text}\n<!-- {name}:end -->", file.read_text()))
+
+
+def document_machine(file, name, machine, text):
+    """Puts the text under a heading of that machine's, between the markers of that name. Other machines keep theirs."""
+    kept = {}
+    for part in section(file, name).split("### ")[1:]:
+        heading, _, body = part.partition("\n")
+        kept[heading] = body.strip()
+    kept[machine] = text
+    document(file, name, "\n\n".join(f"### {heading}\n\n{body}" for heading, body in kept.items()))

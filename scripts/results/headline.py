@@ -21,10 +21,10 @@ def read(page: str) -> str:
     return (common.ROOT / "docs" / page).read_text()
 
 
-def ratios(heading: str) -> str:
-    """Of the table in docs/performance.md that follows the heading, at ZEROS."""
+def ratios(machine: str, heading: str) -> str:
+    """Of the table that follows the heading in a machine's tables, at ZEROS."""
     rows = []
-    for line in read("performance.md").split(heading, 1)[1].splitlines():
+    for line in machine.split(heading, 1)[1].splitlines():
         if line.startswith("|"):
             rows.append([cell.strip() for cell in line.strip("|").split("|")])
         elif rows:
@@ -34,14 +34,20 @@ def ratios(heading: str) -> str:
 
 
 def speed() -> list[tuple[str, str, str]]:
+    """By processor, as docs/performance.md has its tables of peers."""
     page = "[performance](docs/performance.md)"
-    update = ratios("**Update of K = 5 networks, nature, F = 512, batch 32, 2 threads**")
-    action = ratios("**One greedy action, nature, F = 512, from bytes to the action, 1 thread**")
     at = f"at {', '.join(ZEROS)} zeros"
-    return [
-        (f"A gradient step of five Atari networks beside the fastest of PyTorch and JAX with masks, {at}", f"{update} times as fast", page),
-        (f"An action from an image beside ONNX Runtime, one thread, {at}", f"{action} times as fast", page),
-    ]
+    rows = []
+    peers = read("performance.md").split("<!-- peers:begin -->")[1].split("<!-- peers:end -->")[0]
+    for machine in peers.split("### ")[1:]:
+        cpu = machine.partition("\n")[0]
+        update = ratios(machine, "**Update of K = 5 networks, nature, F = 512, batch 32, 2 threads**")
+        action = ratios(machine, "**One greedy action, nature, F = 512, from bytes to the action, 1 thread**")
+        rows += [
+            (f"A gradient step of five Atari networks beside the fastest of PyTorch and JAX with masks, {at}; {cpu}", f"{update} times as fast", page),
+            (f"An action from an image beside ONNX Runtime, one thread, {at}; {cpu}", f"{action} times as fast", page),
+        ]
+    return rows
 
 
 def files() -> tuple[str, str, str]:

@@ -4,6 +4,7 @@
 #include "eaudeqn/error.h"
 #include "engine/backward_parts.h"
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/max_pool.h"
 #include "engine/passes.h"
 
 namespace eaudeqn {
@@ -44,8 +45,8 @@ void elementwise_backward(const Pass& pass, std::size_t index, std::size_t block
   if (operation.kind == OperationKind::relu) {
     relu_backward(values, input, out, out_gradient, in, in_gradient, !plan.gradient_is_first[index]);
   } else {
-    std::fill_n(in_gradient, in.block_pitch(), 0.0F);
-    max_pool_backward(values, input, out, out_gradient, in, in_gradient);
+    const std::uint8_t* choices = workspace.pool_choices(operation.output) + block * pool_choices_size(out);
+    max_pool_backward(out, out_gradient, choices, in, in_gradient);
   }
 }
 

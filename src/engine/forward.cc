@@ -4,6 +4,7 @@
 #include "engine/compact_rows.h"
 #include "engine/kernels/columns.h"
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/max_pool.h"
 #include "engine/kernels/panels.h"
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
@@ -144,44 +145,67 @@ void dense_part(const Pass& pass, const Operation& operation, std::size_t part) 
   }
 }
 
-// Convolutions: rows of a block. Dense layers: see above. The rest: whole blocks.
-std::size_t parts_of(const Pass& pass, const Operation& operation) {
-  const std::size_t blocks = pass.workspace->blocks();
+// Row `y` of what an operation makes that is no dense layer, all channels of one block.
+void run_row(const Pass& pass, const Operation& operation, std::size_t block, std::size_t y) {
+  Workspace& workspace = *pass.workspace;
   if (operation.kind == OperationKind::convolution) {
-    return blocks * pass.network->spec().tensors[operation.output].height;
+    return convolution_row(*pass.network, workspace, operation, block, y);
   }
-  return operation.kind == OperationKind::dense ? dense_parts(pass, operation).parts() : blocks;
+  const TensorLayout in = workspace.activation_layout(operation.input);
+  const TensorLayout out = workspace.activation_layout(operation.output);
+  const float* input = workspace.activation(operation.input) + block * in.block_pitch();
+  float* output = workspace.activation_for_writing(operation.output) + block * out.block_pitch();
+  if (operation.kind == OperationKind::relu) return relu_row(in, input, out, output, y);
+  std::uint8_t* choices = workspace.pool_choices(operation.output);
+  if (choices != nullptr) choices += block * pool_choices_size(out);
+  max_pool_row(in, input, out, output, choices, y);
+}
+
+// Dense layers: see above. The rest: rows of a block.
+std::size_t parts_of(const Pass& pass, const Operation& operation) {
+  if (operation.kind == OperationKind::dense) return dense_parts(pass, operation).parts();
+  return pass.workspace->blocks() * pass.network->spec().tensors[operation.output].height;
 }
 
 void run_part(const Pass& pass, const Operation& operation, std::size_t part) {
-  const Network& network = *pass.network;
-  Workspace& workspace = *pass.workspace;
-  if (operation.kind == OperationKind::convolution) {
-    const std::size_t height = network.spec().tensors[operation.output].height;
-    convolution_row(network, workspace, operation, part / height, part % height);
-    return;
-  }
   if (operation.kind == OperationKind::dense) return dense_part(pass, operation, part);
-  const TensorLayout in = workspace.activation_layout(operation.input);
-  const TensorLayout out = workspace.activation_layout(operation.output);
-  const float* input = workspace.activation(operation.input) + part * in.block_pitch();
-  float* output = workspace.activation_for_writing(operation.output) + part * out.block_pitch();
-  if (operation.kind == OperationKind::relu) {
-    relu_forward(in, input, out, output);
-  } else {
-    max_pool_forward(in, input, out, output);
-  }
+  const std::size_t height = pass.network->spec().tensors[operation.output].height;
+  run_row(pass, operation, part / height, part % height);
 }
 
-// Operations [first, last], none of them a dense layer: one block of the batch goes through all of them while its
-// activations are in the cache.
-void forward_block(const Pass& pass, std::size_t first, std::size_t last, std::size_t block) {
-  for (std::size_t index = first; index <= last; ++index) {
-    const Operation& operation = pass.network->spec().operations[index];
-    const std::size_t parts = parts_of(pass, operation) / pass.workspace->blocks();
-    for (std::size_t part = 0; part < parts; ++part) run_part(pass, operation, block * parts + part);
-  }
+// How many rows of its input an operation must have for rows 0 .. y of its output.
+std::size_t rows_read(const NetworkSpec& spec, const Operation& operation, std::size_t y) {
+  if (operation.kind == OperationKind::relu) return y + 1;
+  const std::size_t inputs = spec.tensors[operation.input].height;
+  const std::size_t kernel =
+      operation.kind == OperationKind::convolution ? spec.layers[operation.layer].rows : kPoolRows;
+  return std::min(inputs, y * operation.stride + kernel - same_padding(inputs, kernel, operation.stride).before);
 }
+
+// One block of the batch goes through operations first, first + 1, ..., none of them a dense layer: each row is
+// computed when another one needs it, so that what it reads is still in the cache.
+class RowsOnDemand {
+ public:
+  RowsOnDemand(const Pass& pass, std::size_t first, std::size_t last, std::size_t block)
+      : pass_(pass), first_(first), block_(block), done_(last + 1 - first) {}
+
+  // Tensor `tensor` has its first `rows` rows afterwards. Operation i makes tensor i + 1.
+  void compute(std::size_t tensor, std::size_t rows) {
+    if (tensor <= first_) return;  // it was there before
+    const NetworkSpec& spec = pass_.network->spec();
+    const Operation& operation = spec.operations[tensor - 1];
+    for (std::size_t& done = done_[tensor - 1 - first_]; done < rows; ++done) {
+      compute(operation.input, rows_read(spec, operation, done));
+      if (operation.residual >= 0) compute(static_cast<std::size_t>(operation.residual), done + 1);
+      run_row(pass_, operation, block_, done);
+    }
+  }
+
+ private:
+  const Pass& pass_;
+  std::size_t first_, block_;
+  std::vector<std::size_t> done_;  // rows of each operation
+};
 
 }  // namespace
 
@@ -200,7 +224,9 @@ void forward(std::span<const Pass> passes, ThreadPool& pool) {
     while (index + 1 < spec.operations.size() && spec.operations[index + 1].kind != OperationKind::dense) ++index;
     for_each_part(
         passes, pool, [](const Pass& pass) { return pass.workspace->blocks(); },
-        [&](const Pass& pass, std::size_t block, int) { forward_block(pass, first, index, block); });
+        [&](const Pass& pass, std::size_t block, int) {
+          RowsOnDemand(pass, first, index, block).compute(index + 1, spec.tensors[index + 1].height);
+        });
   }
 }
 

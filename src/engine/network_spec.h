@@ -50,6 +50,7 @@ struct SamePadding {
 SamePadding same_padding(std::size_t inputs, std::size_t kernel, std::size_t stride);
 
 enum class OperationKind { convolution, dense, relu, max_pool };
+inline constexpr std::size_t kPoolRows = 3;  // and columns, of max_pool's windows
 
 struct Operation {
   OperationKind kind = OperationKind::dense;
@@ -62,7 +63,7 @@ struct Operation {
 
 struct NetworkSpec {
   Architecture architecture;
-  std::vector<TensorShape> tensors;  // tensor 0 is the input; the last one the output
+  std::vector<TensorShape> tensors;  // tensor 0 is the input, operation i makes tensor i + 1, the last is the output
   std::vector<Operation> operations;
   std::vector<LayerSpec> layers;
 

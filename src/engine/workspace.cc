@@ -3,6 +3,7 @@
 
 #include "eaudeqn/error.h"
 #include "engine/kernels/elementwise.h"
+#include "engine/kernels/max_pool.h"
 
 namespace eaudeqn {
 
@@ -54,6 +55,11 @@ Workspace::Workspace(std::shared_ptr<const NetworkPlan> plan, std::size_t batch,
   for (std::size_t i = 1; i < activations_.size(); ++i) {
     activations_[i] = AlignedBuffer(activation_layout(i).size());
     if (with_gradients) gradients_[i] = AlignedBuffer(gradient_layout(i).size());
+  }
+  pool_choices_.resize(activations_.size());
+  for (const Operation& operation : plan_->spec.operations) {
+    if (operation.kind != OperationKind::max_pool || !with_gradients) continue;
+    pool_choices_[operation.output].resize(blocks_ * pool_choices_size(activation_layout(operation.output)));
   }
 }
 

@@ -50,6 +50,10 @@ class Workspace {
   float* activation_for_writing(std::size_t tensor) { return activations_[tensor].data(); }
   float* gradient(std::size_t tensor) { return gradients_[tensor].data(); }
   AlignedBuffer& gradient_buffer(std::size_t tensor) { return gradients_[tensor]; }
+  // Of max-pooling that makes the tensor: max_pool.h, block after block; nullptr in a workspace without gradients.
+  std::uint8_t* pool_choices(std::size_t tensor) {
+    return pool_choices_[tensor].empty() ? nullptr : pool_choices_[tensor].data();
+  }
   const std::uint8_t* byte_input() const { return byte_input_; }
   void set_input(const InputTensor& input) {
     input_ = input.data();
@@ -83,6 +87,7 @@ class Workspace {
   const float* input_ = nullptr;
   const std::uint8_t* byte_input_ = nullptr;
   std::vector<AlignedBuffer> activations_, gradients_;
+  std::vector<std::vector<std::uint8_t, LargeAllocator<std::uint8_t>>> pool_choices_;
 };
 
 }  // namespace eaudeqn

@@ -236,6 +236,7 @@ class Run {
     write_policy(policy, policy_file());
     state_.save(config_, checkpoints_);
     saved_step_ = state_.counters.step;
+    return_freed_memory();  // two copies of all weights and moments; how much of it stays would vary from save to save
   }
 
   void show_progress() {

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "tests" / "conformance")]
+sys.path[:0] = [str(ROOT / "bench"), str(ROOT / "bench" / "peers"), str(ROOT / "tests" / "conformance")]
 
 import occasion  # noqa: E402
 import roofline  # noqa: E402
 import step  # noqa: E402
+import tables  # noqa: E402
 from program import eaudeqn, eaudeqn_json, one_line_error  # noqa: E402
 
 BEFORE, AFTER = "# A page\n\nbefore\n", "\nafter\n"
@@ -166,6 +167,14 @@ def test_the_page_says_when_others_computed(monkeypatch):
     monkeypatch.setattr(moment, "others", lambda: None)  # not told: the load average decides
     moment.load = 2.0
     assert occasion.BUSY_NOTICE in moment.header(about, "1 thread")
+
+
+def test_tables_of_one_processor_leave_those_of_others(page):
+    page.write_text("# A page\n<!-- peers:begin -->\n<!-- peers:end -->\nafter\n")
+    for processor, table in (("One", "first"), ("Two", "| second |\n\nof it"), ("One", "third\n")):
+        tables.document_machine(page, "peers", processor, table)
+    expected = "### One\n\nthird\n\n\n### Two\n\n| second |\n\nof it"
+    assert page.read_text() == f"# A page\n<!-- peers:begin -->\n{expected}\n<!-- peers:end -->\nafter\n"
 
 
 def test_the_real_page_has_every_marker_once():

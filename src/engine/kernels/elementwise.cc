@@ -63,15 +63,14 @@ void keep_masked_target(const std::uint8_t* HWY_RESTRICT mask, std::size_t count
   for (; i < count; ++i) values[i] = mask[i] != 0 ? values[i] : 0.0F;
 }
 
-void relu_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
+void relu_row_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output,
+                     std::size_t row) {
   const Tag d;
   for (std::size_t c = 0; c < in.channels; ++c) {
-    for (std::size_t y = 0; y < in.height; ++y) {
-      const float* HWY_RESTRICT from = input + in.offset(c, y, 0);
-      float* HWY_RESTRICT to = output + out.offset(c, y, 0);
-      for (std::size_t i = 0; i < in.width * in.lanes; i += kVectorWidth) {
-        hn::Store(hn::Max(hn::Zero(d), hn::Load(d, from + i)), d, to + i);  // this order keeps NaN
-      }
+    const float* HWY_RESTRICT from = input + in.offset(c, row, 0);
+    float* HWY_RESTRICT to = output + out.offset(c, row, 0);
+    for (std::size_t i = 0; i < in.width * in.lanes; i += kVectorWidth) {
+      hn::Store(hn::Max(hn::Zero(d), hn::Load(d, from + i)), d, to + i);  // this order keeps NaN
     }
   }
 }
@@ -105,68 +104,6 @@ void copy_or_add_target(const TensorLayout& from_layout, const float* source, co
         Vector value = hn::Load(d, from + i);
         if (accumulate) value = hn::Add(value, hn::Load(d, to + i));
         hn::Store(value, d, to + i);
-      }
-    }
-  }
-}
-
-// The input cells under output cell `out`: [first, last) of `inputs`, 3 wide, stride 2.
-struct Window {
-  std::size_t first, last;
-};
-HWY_INLINE Window pool_window(std::size_t out, std::size_t inputs, std::size_t outputs) {
-  const std::size_t covered = (outputs - 1) * 2 + 3;
-  const std::size_t before = covered > inputs ? (covered - inputs) / 2 : 0;
-  const std::size_t begin = out * 2;
-  return {begin > before ? begin - before : 0, HWY_MIN(begin + 3 - before, inputs)};
-}
-
-void max_pool_forward_target(const TensorLayout& in, const float* input, const TensorLayout& out, float* output) {
-  const Tag d;
-  for (std::size_t c = 0; c < out.channels; ++c) {
-    for (std::size_t y = 0; y < out.height; ++y) {
-      const Window rows = pool_window(y, in.height, out.height);
-      for (std::size_t x = 0; x < out.width; ++x) {
-        const Window columns = pool_window(x, in.width, out.width);
-        for (std::size_t lane = 0; lane < in.lanes; lane += kVectorWidth) {
-          Vector largest = hn::Load(d, input + in.offset(c, rows.first, columns.first) + lane);
-          for (std::size_t r = rows.first; r < rows.last; ++r) {
-            for (std::size_t q = columns.first; q < columns.last; ++q) {
-              largest = hn::Max(largest, hn::Load(d, input + in.offset(c, r, q) + lane));
-            }
-          }
-          hn::Store(largest, d, output + out.offset(c, y, x) + lane);
-        }
-      }
-    }
-  }
-}
-
-void max_pool_backward_target(const TensorLayout& in, const float* input, const TensorLayout& out_gradient,
-                              const float* output_gradient, const TensorLayout& in_gradient, float* input_gradient) {
-  const Tag d;
-  for (std::size_t c = 0; c < out_gradient.channels; ++c) {
-    for (std::size_t y = 0; y < out_gradient.height; ++y) {
-      const Window rows = pool_window(y, in.height, out_gradient.height);
-      for (std::size_t x = 0; x < out_gradient.width; ++x) {
-        const Window columns = pool_window(x, in.width, out_gradient.width);
-        for (std::size_t lane = 0; lane < in.lanes; lane += kVectorWidth) {
-          Vector largest = hn::Load(d, input + in.offset(c, rows.first, columns.first) + lane);
-          for (std::size_t r = rows.first; r < rows.last; ++r) {
-            for (std::size_t q = columns.first; q < columns.last; ++q) {
-              largest = hn::Max(largest, hn::Load(d, input + in.offset(c, r, q) + lane));
-            }
-          }
-          Vector rest = hn::Load(d, output_gradient + out_gradient.offset(c, y, x) + lane);
-          for (std::size_t r = rows.first; r < rows.last; ++r) {
-            for (std::size_t q = columns.first; q < columns.last; ++q) {
-              const auto chosen = hn::Eq(hn::Load(d, input + in.offset(c, r, q) + lane), largest);
-              float* to = input_gradient + in_gradient.offset(c, r, q) + lane;
-              hn::Store(hn::Add(hn::Load(d, to), hn::IfThenElseZero(chosen, rest)), d, to);
-              rest = hn::IfThenElse(chosen, hn::Zero(d), rest);
-            }
-          }
-        }
       }
     }
   }
@@ -230,11 +167,9 @@ namespace eaudeqn {
 
 HWY_EXPORT(adam_update_target);
 HWY_EXPORT(keep_masked_target);
-HWY_EXPORT(relu_forward_target);
+HWY_EXPORT(relu_row_target);
 HWY_EXPORT(relu_backward_target);
 HWY_EXPORT(copy_or_add_target);
-HWY_EXPORT(max_pool_forward_target);
-HWY_EXPORT(max_pool_backward_target);
 HWY_EXPORT(arrange_byte_row_target);
 
 AdamStep::AdamStep(double learning_rate, double epsilon_, std::int64_t step) {
@@ -253,9 +188,9 @@ void keep_masked(const std::uint8_t* mask, std::size_t count, float* values) {
   HWY_DYNAMIC_DISPATCH(keep_masked_target)(mask, count, values);
 }
 
-void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
-                  float* output) {
-  HWY_DYNAMIC_DISPATCH(relu_forward_target)(input_layout, input, output_layout, output);
+void relu_row(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout, float* output,
+              std::size_t row) {
+  HWY_DYNAMIC_DISPATCH(relu_row_target)(input_layout, input, output_layout, output, row);
 }
 
 void relu_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
@@ -268,17 +203,6 @@ void relu_backward(const TensorLayout& input_layout, const float* input, const T
 void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout,
                  float* target, bool accumulate) {
   HWY_DYNAMIC_DISPATCH(copy_or_add_target)(source_layout, source, target_layout, target, accumulate);
-}
-
-void max_pool_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
-                      float* output) {
-  HWY_DYNAMIC_DISPATCH(max_pool_forward_target)(input_layout, input, output_layout, output);
-}
-
-void max_pool_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
-                       const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient) {
-  HWY_DYNAMIC_DISPATCH(max_pool_backward_target)
-  (input_layout, input, output_gradient_layout, output_gradient, input_gradient_layout, input_gradient);
 }
 
 void arrange_byte_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,

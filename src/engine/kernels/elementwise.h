@@ -1,4 +1,4 @@
-// Kernels without weights to walk: Adam, ReLU, max-pooling and the input stage. The sums are in rows.h and
+// Kernels without weights to walk: Adam, ReLU and the input stage. Max-pooling: max_pool.h. The sums are in rows.h and
 // weight_gradient.h. Plain versions for tests: reference.h. Thread safety: pure apart from the outputs.
 #pragma once
 
@@ -27,9 +27,9 @@ void adam_update(const AdamStep& step, std::size_t count, const float* gradient,
 // values[i] = 0 where mask[i] is 0.
 void keep_masked(const std::uint8_t* mask, std::size_t count, float* values);
 
-// output = max(0, input), one block, every channel.
-void relu_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
-                  float* output);
+// output = max(0, input), one row of every channel of one block.
+void relu_row(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout, float* output,
+              std::size_t row);
 // input_gradient (+)= output_gradient where input > 0.
 void relu_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
                    const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient,
@@ -37,14 +37,6 @@ void relu_backward(const TensorLayout& input_layout, const float* input, const T
 // target (+)= source, same shape.
 void copy_or_add(const TensorLayout& source_layout, const float* source, const TensorLayout& target_layout,
                  float* target, bool accumulate);
-
-// 3x3, stride 2, SAME (cells outside do not count); one block. The gradient goes to the first largest cell in row
-// order.
-void max_pool_forward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_layout,
-                      float* output);
-// input_gradient must be zero before; it is written inside the border only.
-void max_pool_backward(const TensorLayout& input_layout, const float* input, const TensorLayout& output_gradient_layout,
-                       const float* output_gradient, const TensorLayout& input_gradient_layout, float* input_gradient);
 
 // Observations [B][C][H*W] of bytes or floats -> one channel row of the batch-innermost tensor: row `row` of channel
 // `channel`, all blocks. Lanes past B are zero. Bytes stay bytes (byte_input.h) or are divided by 255.
