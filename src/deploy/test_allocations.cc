@@ -4,13 +4,7 @@
 #include <cstdlib>
 #include <new>
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define EAUDEQN_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define EAUDEQN_SANITIZED 1
-#endif
-#endif
+#include "core/test_sanitizers.h"
 
 namespace {
 
@@ -58,7 +52,7 @@ void operator delete[](void* memory, std::align_val_t) noexcept { std::free(memo
 void operator delete(void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t, std::align_val_t) noexcept { std::free(memory); }
 
-#if defined(__GLIBC__) && !defined(EAUDEQN_SANITIZED)
+#if defined(__GLIBC__) && !EAUDEQN_SANITIZED
 extern "C" {
 void* __libc_malloc(std::size_t size);                 // NOLINT(bugprone-reserved-identifier)
 void* __libc_calloc(std::size_t n, std::size_t size);  // NOLINT(bugprone-reserved-identifier)

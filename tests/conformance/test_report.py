@@ -142,6 +142,12 @@ def test_numbers_equal_the_metrics(browser, page, runs):
     assert browser.errors == []
 
 
+def test_what_rounds_to_zero_has_no_sign(browser, page):
+    browser.open(page, 1440, 900)
+    shown = browser.evaluate("[-1e-17, -0.0004, -0.04, -4, 0].map((value) => format.short(value) + ' ' + grouped(value, 1))")
+    assert shown == ["0 0.0", "0 0.0", "\u22120.04 0.0", "\u22124 \u22124.0", "0 0.0"]
+
+
 def test_zoom_and_hover(browser, page):
     browser.open(page, 1440, 1400)
     box = browser.evaluate("""(() => {

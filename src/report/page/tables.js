@@ -19,11 +19,12 @@ function element(name, attributes, ...children) {
 
 const NONE = "\u2013";
 const MINUS = "\u2212";
-const grouped = (value, digits) =>
-  value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits}).replace("-", MINUS);
+// With the typographic minus, and none before what rounds to zero.
+const signed = (text) => text.replace(/^-(?=[0.]*$)/, "").replace("-", MINUS);
+const grouped = (value, digits) => signed(value.toLocaleString("en", {minimumFractionDigits: digits, maximumFractionDigits: digits}));
 
 // At most so many digits behind the point, and none that are zeros: for axes.
-const brief = (value, digits) => value.toLocaleString("en", {maximumFractionDigits: digits}).replace("-", MINUS);
+const brief = (value, digits) => signed(value.toLocaleString("en", {maximumFractionDigits: digits}));
 
 const format = {
   text: (value) => String(value),
