@@ -115,7 +115,9 @@ TEST(TanhGaussian, GradientsEqualFiniteDifferencesOfTheLoss) {
     };
     for (std::size_t unit = 0; unit < 2 * kActions; ++unit) {
       const double expected = (loss(unit, h) - loss(unit, -h)) / (2 * h);
-      const float ours = workspace.gradient(1)[(b / kLanes * 2 * kActions + unit) * kLanes + b % kLanes];
+      const TensorLayout layout = workspace.gradient_layout(1);
+      const float ours =
+          workspace.gradient(1)[b / kLanes * layout.block_pitch() + layout.offset(unit, 0, 0) + b % kLanes];
       EXPECT_NEAR(ours, expected, 1e-5 * (1 + std::abs(expected))) << "sample " << b << ", unit " << unit;
     }
   }

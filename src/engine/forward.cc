@@ -182,20 +182,25 @@ std::size_t rows_read(const NetworkSpec& spec, const Operation& operation, std::
   return std::min(inputs, y * operation.stride + kernel - same_padding(inputs, kernel, operation.stride).before);
 }
 
-// One block of the batch goes through operations first, first + 1, ..., none of them a dense layer: each row is
-// computed when another one needs it, so that what it reads is still in the cache.
+// One block of the batch goes through operations [first, last], none of them a dense layer: each row is computed when
+// another one needs it, so that what it reads is still in the cache.
 class RowsOnDemand {
  public:
   RowsOnDemand(const Pass& pass, std::size_t first, std::size_t last, std::size_t block)
-      : pass_(pass), first_(first), block_(block), done_(last + 1 - first) {}
+      : pass_(pass), block_(block), operation_of_(pass.network->spec().tensors.size(), nullptr) {
+    for (std::size_t index = first; index <= last; ++index) {
+      const Operation& operation = pass.network->spec().operations[index];
+      operation_of_[operation.output] = &operation;
+    }
+    done_.resize(operation_of_.size());
+  }
 
-  // Tensor `tensor` has its first `rows` rows afterwards. Operation i makes tensor i + 1.
+  // The first `rows` rows of a tensor are there afterwards.
   void compute(std::size_t tensor, std::size_t rows) {
-    if (tensor <= first_) return;  // it was there before
-    const NetworkSpec& spec = pass_.network->spec();
-    const Operation& operation = spec.operations[tensor - 1];
-    for (std::size_t& done = done_[tensor - 1 - first_]; done < rows; ++done) {
-      compute(operation.input, rows_read(spec, operation, done));
+    if (operation_of_[tensor] == nullptr) return;  // it was there before
+    const Operation& operation = *operation_of_[tensor];
+    for (std::size_t& done = done_[tensor]; done < rows; ++done) {
+      compute(operation.input, rows_read(pass_.network->spec(), operation, done));
       if (operation.residual >= 0) compute(static_cast<std::size_t>(operation.residual), done + 1);
       run_row(pass_, operation, block_, done);
     }
@@ -203,8 +208,9 @@ class RowsOnDemand {
 
  private:
   const Pass& pass_;
-  std::size_t first_, block_;
-  std::vector<std::size_t> done_;  // rows of each operation
+  std::size_t block_;
+  std::vector<const Operation*> operation_of_;  // that makes each tensor, of those asked for
+  std::vector<std::size_t> done_;               // rows of each tensor
 };
 
 }  // namespace
@@ -225,7 +231,8 @@ void forward(std::span<const Pass> passes, ThreadPool& pool) {
     for_each_part(
         passes, pool, [](const Pass& pass) { return pass.workspace->blocks(); },
         [&](const Pass& pass, std::size_t block, int) {
-          RowsOnDemand(pass, first, index, block).compute(index + 1, spec.tensors[index + 1].height);
+          const std::size_t output = spec.operations[index].output;
+          RowsOnDemand(pass, first, index, block).compute(output, spec.tensors[output].height);
         });
   }
 }

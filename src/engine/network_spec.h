@@ -63,7 +63,7 @@ struct Operation {
 
 struct NetworkSpec {
   Architecture architecture;
-  std::vector<TensorShape> tensors;  // tensor 0 is the input, operation i makes tensor i + 1, the last is the output
+  std::vector<TensorShape> tensors;  // tensor 0 is the input; the last one the output
   std::vector<Operation> operations;
   std::vector<LayerSpec> layers;
 

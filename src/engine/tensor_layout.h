@@ -23,7 +23,9 @@ struct TensorLayout {
 
   std::size_t row_pitch() const { return (width + border.left + border.right) * lanes; }
   std::size_t channel_pitch() const { return (height + border.top + border.bottom) * row_pitch(); }
-  std::size_t block_pitch() const { return channels * channel_pitch(); }
+  // One pixel more than it takes: blocks a multiple of 4 KB apart would meet in the same places of the first-level
+  // cache.
+  std::size_t block_pitch() const { return channels * channel_pitch() + lanes; }
   std::size_t size() const { return blocks * block_pitch(); }
   // First lane of (channel, row, column) within a block; row and column count from the first one inside the border.
   std::size_t offset(std::size_t channel, std::size_t row, std::size_t column) const {

@@ -21,6 +21,12 @@ void InputTensor::load(std::span<const std::byte> observations, std::size_t batc
                          " bytes for " + std::to_string(batch) + " of " + std::to_string(elements) + " elements");
   }
   batch_ = batch;
+  if (!bytes && layout_.height * layout_.width == 1) {
+    pool.for_each(layout_.blocks, [&](std::size_t block, int) {
+      load_float_vectors(layout_, observations, batch, block, values_.data());
+    });
+    return;
+  }
   pool.for_each(layout_.channels * layout_.height, [&](std::size_t task, int) {
     const std::size_t channel = task / layout_.height;
     const std::size_t row = task % layout_.height;

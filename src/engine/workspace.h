@@ -61,25 +61,24 @@ class Workspace {
   }
 
   float output(std::size_t sample, std::size_t unit) const {
-    return activations_.back().data()[place(sample, unit, outputs())];
+    return activations_.back().data()[place(activation_layout(activations_.size() - 1), sample, unit)];
   }
   // d loss / d output, same places; set all of them before a backward pass (0 for samples past the batch).
   void set_output_gradient(std::size_t sample, std::size_t unit, float value) {
-    gradients_.back().data()[place(sample, unit, outputs())] = value;
+    gradients_.back().data()[place(gradient_layout(gradients_.size() - 1), sample, unit)] = value;
   }
   // For backward_to_input. d loss / d input, in the same manner.
   void keep_input_gradient() { gradients_[0] = AlignedBuffer(gradient_layout(0).size()); }
   float input_gradient(std::size_t sample, std::size_t unit) const {
-    return gradients_[0].data()[place(sample, unit, plan_->spec.tensors[0].channels)];
+    return gradients_[0].data()[place(gradient_layout(0), sample, unit)];
   }
   void clear_output_gradient() { gradients_.back().clear(); }
 
   std::size_t blocks() const { return blocks_; }
 
  private:
-  std::size_t outputs() const { return plan_->spec.tensors.back().channels; }
-  static std::size_t place(std::size_t sample, std::size_t unit, std::size_t units) {
-    return (sample / kLanes * units + unit) * kLanes + sample % kLanes;
+  static std::size_t place(const TensorLayout& layout, std::size_t sample, std::size_t unit) {
+    return sample / kLanes * layout.block_pitch() + layout.offset(unit, 0, 0) + sample % kLanes;
   }
 
   std::shared_ptr<const NetworkPlan> plan_;

@@ -246,5 +246,19 @@ void load_float_row(const TensorLayout& layout, std::span<const std::byte> obser
   });
 }
 
+void load_float_vectors(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
+                        std::size_t block, float* tensor) {
+  float* to = tensor + block * layout.block_pitch() + layout.offset(0, 0, 0);
+  for (std::size_t lane = 0; lane < layout.lanes; ++lane) {
+    const std::size_t sample = block * layout.lanes + lane;
+    const std::byte* from = observations.data() + sample * layout.channels * sizeof(float);
+    for (std::size_t c = 0; c < layout.channels; ++c) {
+      float value = 0;
+      if (sample < batch) std::memcpy(&value, from + c * sizeof(float), sizeof(float));
+      to[c * layout.channel_pitch() + lane] = value;
+    }
+  }
+}
+
 }  // namespace eaudeqn
 #endif

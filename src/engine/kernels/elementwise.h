@@ -46,5 +46,8 @@ void load_byte_row(const TensorLayout& layout, std::span<const std::byte> observ
                    std::size_t channel, std::size_t row, float* tensor);
 void load_float_row(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
                     std::size_t channel, std::size_t row, float* tensor);
+// All of one block where observations are vectors of floats: height and width are 1.
+void load_float_vectors(const TensorLayout& layout, std::span<const std::byte> observations, std::size_t batch,
+                        std::size_t block, float* tensor);
 
 }  // namespace eaudeqn

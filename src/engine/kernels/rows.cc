@@ -29,6 +29,10 @@ constexpr std::size_t kAccumulators = (HWY_TARGET <= HWY_AVX3 || HWY_TARGET == H
 // Pixels of a sparse tile; 12 cover a row of 11 (the nature network), more would only be more code.
 constexpr std::size_t kTilePixels = HWY_MAX(HWY_MIN(kAccumulators / kVectors, std::size_t{12}), std::size_t{1});
 
+// Of a dense layer, whose pixels are the blocks of a batch: 16 are a batch of 256. The step between them is not
+// constant.
+constexpr std::size_t kBatchPixels = kAccumulators / kVectors >= 24 ? 16 : kTilePixels;
+
 // What row `row` of OutputRows does at one pixel.
 struct Epilogue {
   float* output;
@@ -219,6 +223,9 @@ void sparse_remainder(const SparseWeights& weights, const PixelRow& row, const O
 template <typename Element, Distance kStep>
 void sparse_rows_with_step(const SparseWeights& weights, const PixelRow& row, const OutputRows& rows) {
   std::size_t pixel = 0;
+  for (; kStep == 0 && pixel + kBatchPixels <= row.pixels; pixel += kBatchPixels) {
+    sparse_tile<Element, kStep, kStep == 0 ? kBatchPixels : kTilePixels>(weights, row, rows, pixel);
+  }
   for (; pixel + kTilePixels <= row.pixels; pixel += kTilePixels) {
     sparse_tile<Element, kStep, kTilePixels>(weights, row, rows, pixel);
   }

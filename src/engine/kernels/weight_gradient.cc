@@ -28,6 +28,9 @@ constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON
 // Output-gradient pixels of a sparse tile: as many as the registers hold, at most 12.
 constexpr std::size_t kTilePixels =
     HWY_MAX(HWY_MIN((kManyRegisters ? 24 : 12) / kSums, std::size_t{12}), std::size_t{1});
+// Of a dense layer, whose pixels are the blocks of a batch: 16 are a batch of 256. The step between them is not
+// constant.
+constexpr std::size_t kBatchPixels = kManyRegisters && kSums == 1 ? 16 : kTilePixels;
 constexpr std::size_t kCachedGradients = 3072;  // floats: a third of it
 
 // A tile of kPixels output-gradient pixels in registers meets every weight of one channel. kStep: the input step where
@@ -86,7 +89,7 @@ void reduce_scratch(const float* scratch, std::size_t count, bool accumulate, fl
   }
 }
 
-// Rows of one or two pixels (dense layers and batches up to 32): sums never leave registers.
+// Rows of one, two or kBatchPixels pixels (dense layers, batches up to 32 and of 256): sums never leave registers.
 template <std::size_t kPixels>
 HWY_INLINE void multiply_few(const GradientPlanes& planes, const Vector (&tile)[kPixels][kSums], std::int32_t offset,
                              Vector (&sums)[kSums]) {
@@ -117,6 +120,22 @@ HWY_INLINE void multiply_eight(const GradientPlanes& planes, const Vector (&tile
   }
   fold_eight(eights, gradient);
 }
+
+// Fewer than eight.
+template <std::size_t kPixels>
+HWY_INLINE void multiply_last(const GradientPlanes& planes, const Vector (&tile)[kPixels][kSums],
+                              const std::int32_t* offsets, std::size_t count, float* HWY_RESTRICT gradient) {
+  LaneSums8 eights[8];
+  for (LaneSums8& eight : eights) eight = hn::Zero(hn::FixedTag<float, 8>());
+  EAUDEQN_UNROLL
+  for (std::size_t w = 0; w < 7; ++w) {
+    if (w >= count) break;
+    Vector sums[kSums];
+    multiply_few<kPixels>(planes, tile, offsets[w], sums);
+    eights[w] = fold_to_8(sums);
+  }
+  fold_eight(eights, gradient);
+}
 #endif
 
 template <std::size_t kPixels>
@@ -135,10 +154,8 @@ void few_pixels(const GradientPlanes& planes, const float* gradient_row, const s
 #if HWY_MAX_BYTES >= 32
   for (; i + 8 <= count; i += 8) multiply_eight<kPixels>(planes, tile, offsets + i, gradient + i);
   if (i == count) return;
-  std::int32_t last_offsets[8];  // the last few: eight again, the last one repeated
   float last[8];
-  for (std::size_t w = 0; w < 8; ++w) last_offsets[w] = offsets[HWY_MIN(i + w, count - 1)];
-  multiply_eight<kPixels>(planes, tile, last_offsets, last);
+  multiply_last<kPixels>(planes, tile, offsets + i, count - i, last);
   for (std::size_t w = 0; i < count; ++i, ++w) gradient[i] = last[w];
 #else
   for (; i < count; ++i) {
@@ -173,15 +190,18 @@ void bias_gradient_target(const GradientPlanes& planes, std::size_t channels, fl
 }
 
 HWY_INLINE bool is_short_row(const GradientPlanes& planes) {
-  return planes.bytes == nullptr && planes.height == 1 && planes.width <= 2 && planes.blocks == 1 && !planes.accumulate;
+  const bool short_width = planes.width <= 2 || (planes.width == kBatchPixels && kBatchPixels > kTilePixels);
+  return short_width && planes.bytes == nullptr && planes.height == 1 && planes.blocks == 1 && !planes.accumulate;
 }
 void short_row(const GradientPlanes& planes, std::size_t channel, const std::int32_t* offsets, std::size_t count,
                float* gradient) {
   const float* row = planes.output_gradient + static_cast<Distance>(channel) * planes.gradient_channel_pitch;
-  if (planes.width == 2) {
+  if (planes.width == 1) {
+    few_pixels<1>(planes, row, offsets, count, gradient);
+  } else if (planes.width == 2) {
     few_pixels<2>(planes, row, offsets, count, gradient);
   } else {
-    few_pixels<1>(planes, row, offsets, count, gradient);
+    few_pixels<kBatchPixels>(planes, row, offsets, count, gradient);
   }
 }
 
@@ -224,6 +244,10 @@ template <typename Element, Distance kStep>
 void sum_row(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
              const float* gradient_row, const Element* input_row) {
   std::size_t x = 0;
+  for (; kStep == 0 && x + kBatchPixels <= planes.width; x += kBatchPixels) {
+    sum_tile<Element, kStep, kStep == 0 ? kBatchPixels : kTilePixels>(planes, pieces, count, offsets, gradient_row,
+                                                                      input_row, x);
+  }
   for (; x + kTilePixels <= planes.width; x += kTilePixels) {
     sum_tile<Element, kStep, kTilePixels>(planes, pieces, count, offsets, gradient_row, input_row, x);
   }
