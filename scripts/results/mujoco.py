@@ -2,7 +2,8 @@
 """Writes docs/results/<task>.md about one MuJoCo task: scripts/results/mujoco.py ENVIRONMENT [--reference FILE] [RUN...]
 
 The curve of each run is kept in docs/results/curves, a few kB each: evaluation returns and sparsities as far as the run went.
-The page shows every curve of the task that is there, so that it can grow over days and machines.
+The page shows every curve of the task that is there, so that it can grow over days and machines. What stands above and below
+its marks stays.
 """
 
 import argparse
@@ -15,6 +16,7 @@ import pictures
 from curves import final, finished, keep, of_environment, task_of
 
 SHOWN_EVERY = 50_000  # steps
+BEGIN, END = "<!-- runs:begin -->", "<!-- runs:end -->"
 
 
 def row(curve: dict, shown: range) -> str:
@@ -90,11 +92,7 @@ def main() -> None:
     state = f"{len(curves)} run{'s' if len(curves) > 1 else ''}, all finished."
     if unfinished:
         state = f"{unfinished} of {len(curves)} runs are not finished: their rows end early, and nothing is concluded from them."
-    common.write_page(
-        f"{task}.md",
-        f"""# {arguments.environment}: {' and '.join(dict.fromkeys(curve['algorithm'] for curve in curves))}
-
-{state}
+    runs = f"""{state}
 Returns are means of 10 episodes with the mean action. "last five" is the mean of a run's last five evaluations, with the
 sparsities of the last one. Steps/s is the median of a run; other programs may have run beside it. The
 CPU is that of the machine on which the curve was kept.
@@ -111,9 +109,12 @@ Mean of "last five", finished runs only:
 
 {means(curves) or '- none yet'}
 
-{reference(published, task, steps) if published else ''}
-""",
-    )
+{reference(published, task, steps) if published else ''}"""
+    page = common.ROOT / "docs" / "results" / f"{task}.md"
+    text = page.read_text() if page.exists() else ""
+    if BEGIN not in text:
+        text = f"# {arguments.environment}\n\n{BEGIN}\n{END}\n"
+    common.write_page(page.name, common.with_section(text, BEGIN, END, runs.rstrip()))
 
 
 if __name__ == "__main__":

@@ -100,13 +100,16 @@ void DqnAgent::reserve_workspaces(std::size_t count) {
 
 std::vector<double> DqnAgent::update(const Batch& batch, ThreadPool& pool) {
   const std::vector<float> y = targets(batch, pool);
-  std::vector<double> losses(population_.size(), 0.0);
-  reserve_workspaces(shared_workspaces(losses.size(), pool));
-  share_networks(
-      losses.size(), pool, [&](std::size_t first, std::size_t count, std::size_t workspace, ThreadPool& own) {
-        const auto passes = forward_losses(first, workspace, batch, y, std::span(losses).subspan(first, count), own);
-        backward_and_adam(passes, config_.training.learning_rate, config_.training.adam_epsilon, own);
-      });
+  const std::vector<std::size_t> members = population_.distinct();
+  std::vector<double> member_losses(members.size(), 0.0);
+  reserve_workspaces(shared_workspaces(members.size(), pool));
+  share_networks(members.size(), pool,
+                 [&](std::size_t first, std::size_t count, std::size_t workspace, ThreadPool& own) {
+                   const auto passes = forward_losses(std::span(members).subspan(first, count), workspace, batch, y,
+                                                      std::span(member_losses).subspan(first, count), own);
+                   backward_and_adam(passes, config_.training.learning_rate, config_.training.adam_epsilon, own);
+                 });
+  std::vector<double> losses = population_.of_all(members, member_losses);
   for (std::size_t k = 0; k < losses.size(); ++k) population_.add_loss(k, losses[k]);
   return losses;
 }
@@ -124,13 +127,14 @@ double DqnAgent::add_penalty(Workspace& workspace, std::size_t b, std::size_t ac
   return penalty;
 }
 
-std::vector<Pass> DqnAgent::forward_losses(std::size_t first, std::size_t first_workspace, const Batch& batch,
-                                           const std::vector<float>& y, std::span<double> losses, ThreadPool& pool) {
+std::vector<Pass> DqnAgent::forward_losses(std::span<const std::size_t> members, std::size_t first_workspace,
+                                           const Batch& batch, const std::vector<float>& y, std::span<double> losses,
+                                           ThreadPool& pool) {
   const std::size_t size = batch.actions.size();
   const bool conservative = is_offline(config_.algorithm) && config_.cql.alpha > 0;
   std::vector<Pass> passes;
   for (std::size_t i = 0; i < losses.size(); ++i) {
-    passes.push_back({&population_.network(first + i), &workspaces_[first_workspace + i]});
+    passes.push_back({&population_.network(members[i]), &workspaces_[first_workspace + i]});
   }
   forward(passes, pool);
   for (std::size_t i = 0; i < losses.size(); ++i) {
@@ -164,7 +168,7 @@ bool DqnAgent::change_masks(const Batch& batch, std::int64_t step, ThreadPool& p
     WeightGradients gradients;
     if (method.wants_gradients()) {
       double loss = 0;
-      const auto passes = forward_losses(k, 0, batch, y, std::span(&loss, 1), pool);
+      const auto passes = forward_losses(std::span(&k, 1), 0, batch, y, std::span(&loss, 1), pool);
       backward(passes, pool);
       gradients = all_weight_gradients(passes[0], pool);
     }

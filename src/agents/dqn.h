@@ -72,10 +72,10 @@ class DqnAgent {
  private:
   // Loads the batch and returns its y.
   std::vector<float> targets(const Batch& batch, ThreadPool& pool);
-  // Forward pass, losses and their output gradients of networks first .. first + losses.size() - 1, in the workspaces
-  // from first_workspace on.
-  std::vector<Pass> forward_losses(std::size_t first, std::size_t first_workspace, const Batch& batch,
-                                   const std::vector<float>& y, std::span<double> losses, ThreadPool& pool);
+  // Forward pass, losses and their output gradients of these members, in the workspaces from first_workspace on.
+  std::vector<Pass> forward_losses(std::span<const std::size_t> members, std::size_t first_workspace,
+                                   const Batch& batch, const std::vector<float>& y, std::span<double> losses,
+                                   ThreadPool& pool);
   double add_penalty(Workspace& workspace, std::size_t b, std::size_t action, float slope,
                      std::size_t batch_size) const;
   void reserve_workspaces(std::size_t count);

@@ -159,7 +159,8 @@ std::vector<float> SacAgent::targets(const VectorBatch& batch, ThreadPool& pool)
 
 // The loss of critic k is  mean((Q_k,1 - y)^2) + mean((Q_k,2 - y)^2).
 std::vector<double> SacAgent::update_critics(const std::vector<float>& y, std::int64_t step, ThreadPool& pool) {
-  const std::size_t count = kTwins * critics_.size();
+  const std::vector<std::size_t> members = critics_.distinct();
+  const std::size_t count = kTwins * members.size();
   while (critic_workspaces_.size() < shared_workspaces(count, pool)) {
     critic_workspaces_.emplace_back(critic_plan_, batch_size_, true);
     critic_workspaces_.back().set_input(pairs_);
@@ -170,7 +171,8 @@ std::vector<double> SacAgent::update_critics(const std::vector<float>& y, std::i
     std::vector<Pass> passes;
     for (std::size_t i = 0; i < networks; ++i) {
       const std::size_t network = first + i;
-      passes.push_back({&critics_.network(network / kTwins, network % kTwins), &critic_workspaces_[workspace + i]});
+      passes.push_back(
+          {&critics_.network(members[network / kTwins], network % kTwins), &critic_workspaces_[workspace + i]});
     }
     forward(passes, own);
     for (std::size_t i = 0; i < networks; ++i) losses[first + i] = differentiate_loss(y, *passes[i].workspace);
@@ -179,9 +181,9 @@ std::vector<double> SacAgent::update_critics(const std::vector<float>& y, std::i
       critic_gradients_[first + i] = all_weight_gradients(passes[i], own);
     }
   });
-  std::vector<double> sums(critics_.size(), 0.0);
+  std::vector<double> sums(members.size(), 0.0);
   for (std::size_t i = 0; i < count; ++i) sums[i / kTwins] += losses[i];
-  return sums;
+  return critics_.of_all(members, sums);
 }
 
 // The mean squared error of one critic, whose gradient it leaves in the workspace.

@@ -2,6 +2,8 @@
 #include "population/network_archive.h"
 
 #include <algorithm>
+#include <cstring>
+#include <vector>
 
 #include "eaudeqn/error.h"
 
@@ -20,7 +22,26 @@ void check(const ArchiveReader& archive, const std::string& section, const Layer
   }
 }
 
+template <typename T>
+bool equal_bits(const std::vector<T>& a, const std::vector<T>& b) {
+  return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(T)) == 0;
+}
+
 }  // namespace
+
+bool equal_bits(const Network& a, const Network& b) {
+  bool equal = a.optimizer_steps == b.optimizer_steps && a.trainable() == b.trainable();
+  for (std::size_t l = 0; equal && l < a.layers().size(); ++l) {
+    const LayerWeights one = a.layer_weights(l), other = b.layer_weights(l);
+    equal =
+        equal_bits(one.mask, other.mask) && equal_bits(one.weights, other.weights) && equal_bits(one.bias, other.bias);
+    if (!equal || !a.trainable()) continue;
+    const Network::Moments moments = a.layer_moments(l), others = b.layer_moments(l);
+    equal = equal_bits(moments.first, others.first) && equal_bits(moments.second, others.second) &&
+            equal_bits(moments.bias_first, others.bias_first) && equal_bits(moments.bias_second, others.bias_second);
+  }
+  return equal;
+}
 
 void save_network(ArchiveWriter& archive, const std::string& prefix, const Network& network) {
   for (std::size_t l = 0; l < network.layers().size(); ++l) {

@@ -13,4 +13,7 @@ void save_network(ArchiveWriter& archive, const std::string& prefix, const Netwo
 // Into a network of the same spec. Throws Error::failure naming the section that is missing or of another shape.
 void load_network(const ArchiveReader& archive, const std::string& prefix, Network& network);
 
+// Whether all that is saved of two networks of one spec is the same.
+bool equal_bits(const Network& a, const Network& b);
+
 }  // namespace eaudeqn

@@ -1,7 +1,10 @@
 // See population.h.
 #include "population/population.h"
 
+#include <algorithm>
 #include <cmath>
+#include <limits>
+#include <numeric>
 
 #include "eaudeqn/error.h"
 #include "population/network_archive.h"
@@ -31,10 +34,12 @@ Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& co
     : plan_(std::move(plan)),
       config_(config),
       method_(config),
+      same_as_(static_cast<std::size_t>(config.population.networks)),
       averages_(parts),
       losses_(static_cast<std::size_t>(config.population.networks), 0.0),
       acting_stream_(static_cast<std::uint64_t>(config.seed), "acting network"),
       selection_stream_(static_cast<std::uint64_t>(config.seed), "selection") {
+  std::iota(same_as_.begin(), same_as_.end(), std::size_t{0});
   const auto seed = static_cast<std::uint64_t>(config.seed);
   for (std::size_t i = 0; i < losses_.size() * parts; ++i) {
     RandomStream stream(seed, "initialization", i);
@@ -50,6 +55,22 @@ Population::Population(std::shared_ptr<const NetworkPlan> plan, const Config& co
     targets_.back().copy_from(networks_[part]);
     averages_[part].index(targets_.back());
   }
+}
+
+std::vector<std::size_t> Population::distinct() const {
+  std::vector<std::size_t> members;
+  for (std::size_t k = 0; k < size(); ++k) {
+    if (same_as_[k] == k) members.push_back(k);
+  }
+  return members;
+}
+
+std::vector<double> Population::of_all(const std::vector<std::size_t>& members,
+                                       const std::vector<double>& values) const {
+  std::vector<double> all(size());
+  for (std::size_t i = 0; i < members.size(); ++i) all[members[i]] = values[i];
+  for (std::size_t k = 0; k < size(); ++k) all[k] = all[same_as_[k]];
+  return all;
 }
 
 double Population::sparsity(std::size_t k) const {
@@ -117,18 +138,54 @@ void Population::follow_masks() {
   }
 }
 
+// Those that were the same as it are from now on the same as k.
+void Population::give_own_networks(std::size_t k) {
+  const std::size_t shared = same_as_[k];
+  if (shared == k) return;
+  for (std::size_t part = 0; part < parts(); ++part) {
+    std::swap(networks_[k * parts() + part], networks_[shared * parts() + part]);
+  }
+  std::replace(same_as_.begin(), same_as_.end(), shared, k);
+}
+
+// copied[j]: the sparsity of the copy that replaced member j in this replacement.
+void Population::replace_by_copy(std::size_t k, double sparsity, std::vector<double>& copied) {
+  if (shares_copies()) {
+    const auto same = std::find(copied.begin(), copied.end(), sparsity);
+    same_as_[k] = same != copied.end() ? static_cast<std::size_t>(same - copied.begin()) : k;
+    if (same_as_[k] != k) return;
+    copied[k] = sparsity;
+  }
+  for (std::size_t part = 0; part < parts(); ++part) {
+    method_.prune(network(selected_, part), sparsity, network(k, part));
+  }
+}
+
+// After loading: each member has its own networks, some of them equal.
+void Population::find_the_same() {
+  if (!shares_copies()) return;
+  for (std::size_t k = 1; k < size(); ++k) {
+    for (std::size_t other = 0; other < k && same_as_[k] == k; ++other) {
+      bool same = true;
+      for (std::size_t part = 0; part < parts(); ++part)
+        same = same && equal_bits(network(k, part), network(other, part));
+      if (same) same_as_[k] = same_as_[other];
+    }
+  }
+}
+
 // What every target update does once psi is chosen and the target is what it shall be.
 TargetUpdate Population::replace(std::int64_t step) {
   TargetUpdate update;
   update.losses = losses_;
   update.selected = selected_;
   update.sparsity = sparsity(selected_);
+  give_own_networks(selected_);
+  std::vector<double> copied(size(), std::numeric_limits<double>::quiet_NaN());  // equal to nothing
   for (std::size_t k = 0; k < size(); ++k) {
     if (k == selected_ && !method_.prunes_selected()) continue;
     const auto sparsity = method_.copy_sparsity(update.sparsity, step, pruning_streams_[k]);
-    for (std::size_t part = 0; sparsity && part < parts(); ++part) {
-      method_.prune(network(selected_, part), *sparsity, network(k, part));
-    }
+    if (sparsity) replace_by_copy(k, *sparsity, copied);
   }
   for (std::size_t k = 0; k < size(); ++k) {
     // Moments that are no numbers would spoil the copy at its next step.
@@ -167,6 +224,7 @@ void Population::save(ArchiveWriter& archive, const std::string& prefix) const {
 }
 
 void Population::load(const ArchiveReader& archive, const std::string& prefix) {
+  std::iota(same_as_.begin(), same_as_.end(), std::size_t{0});
   for (std::size_t k = 0; k < size(); ++k) {
     for (std::size_t part = 0; part < parts(); ++part) {
       load_network(archive, prefix + network_name(k, part), network(k, part));
@@ -182,6 +240,7 @@ void Population::load(const ArchiveReader& archive, const std::string& prefix) {
   if (losses_.size() != size() || selected_ >= size()) {
     throw Error::failure(archive.file().string() + ": the population in it has another number of networks");
   }
+  find_the_same();
   acting_stream_.seek(archive.value<std::uint64_t>(prefix + "acting_stream"));
   selection_stream_.seek(archive.value<std::uint64_t>(prefix + "selection_stream"));
 }

@@ -46,8 +46,15 @@ class Population {
 
   std::size_t size() const { return pruning_streams_.size(); }
   std::size_t parts() const { return targets_.size(); }
-  Network& network(std::size_t k, std::size_t part = 0) { return networks_[k * parts() + part]; }
-  const Network& network(std::size_t k, std::size_t part = 0) const { return networks_[k * parts() + part]; }
+  // Two members that are the same share their networks: see same_as().
+  Network& network(std::size_t k, std::size_t part = 0) { return networks_[same_as_[k] * parts() + part]; }
+  const Network& network(std::size_t k, std::size_t part = 0) const { return networks_[same_as_[k] * parts() + part]; }
+  // Copies that were pruned to the same sparsity are equal to the last bit and learn the same until the next
+  // replacement: of those only one, the member same_as(k), is to be computed. The speed limit of eaude makes many.
+  std::size_t same_as(std::size_t k) const { return same_as_[k]; }
+  std::vector<std::size_t> distinct() const;  // the members to be computed, ascending
+  // values[i] belongs to member members[i] of distinct(); of every member.
+  std::vector<double> of_all(const std::vector<std::size_t>& members, const std::vector<double>& values) const;
   Network& target(std::size_t part = 0) { return targets_[part]; }
   double sparsity(std::size_t k) const;               // of member k, all parts
   std::size_t selected() const { return selected_; }  // psi of the last selection; 0 before the first
@@ -87,12 +94,20 @@ class Population {
  private:
   std::size_t select(std::int64_t step);
   TargetUpdate replace(std::int64_t step);
+  void replace_by_copy(std::size_t k, double sparsity, std::vector<double>& copied);
+  void give_own_networks(std::size_t k);
+  // Where moments stay they differ from copy to copy.
+  bool shares_copies() const {
+    return method_.prunes_copies() && !method_.prunes_selected() && config_.population.reset_optimizer;
+  }
+  void find_the_same();
 
   std::shared_ptr<const NetworkPlan> plan_;
   Config config_;
   SparsityMethod method_;
-  std::vector<Network> networks_;  // member by member
-  std::vector<Network> targets_;   // the parts of the one target
+  std::vector<Network> networks_;  // member by member; of those that are the same as another one, anything
+  std::vector<std::size_t> same_as_;
+  std::vector<Network> targets_;  // the parts of the one target
   std::vector<PolyakAverage> averages_;
   std::vector<double> losses_;
   std::size_t selected_ = 0;
