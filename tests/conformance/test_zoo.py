@@ -7,7 +7,7 @@ import pytest
 
 from program import ROOT, eaudeqn_json
 
-sys.path.insert(0, str(ROOT / "scripts" / "results"))
+sys.path.append(str(ROOT / "scripts" / "results"))  # last: mujoco.py there is not the package that Gymnasium imports
 
 import int8  # noqa: E402
 
