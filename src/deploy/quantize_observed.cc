@@ -45,10 +45,17 @@ class FittedWeights {
 
   void add(std::size_t weights, int worker) {
     const std::size_t done = done_.fetch_add(weights) + weights;
-    if (worker == 0 && *progress_) (*progress_)(static_cast<double>(done) / static_cast<double>(all_));
+    if (worker == 0) tell(done);
   }
 
+  // After each part of the work: the other threads may have done all of it.
+  void tell() const { tell(done_.load()); }
+
  private:
+  void tell(std::size_t done) const {
+    if (*progress_) (*progress_)(static_cast<double>(done) / static_cast<double>(all_));
+  }
+
   const FitProgress* progress_;
   std::size_t all_ = 0;
   std::atomic<std::size_t> done_{0};
@@ -179,10 +186,14 @@ void fit_outputs(PolicyLayer& layer, const PolicyLayer& before, const Outputs& o
   std::vector<std::vector<float>> sums = sums_of(layer, samples, pool);
   OutputErrors errors(outputs, samples.count);
   for (std::size_t unit = 0; unit < sums.size(); ++unit) errors.change(unit, wanted[unit], sums[unit]);
+  std::size_t unread = layer.values.size();  // in units that no output reads
   for (const std::size_t unit : outputs.units_in_order()) {
     fit_unit(layer, before, unit, samples, sums[unit], errors);
-    fitted.add(layer.row_starts[unit + 1] - layer.row_starts[unit], 0);
+    const std::size_t weights = layer.row_starts[unit + 1] - layer.row_starts[unit];
+    fitted.add(weights, 0);
+    unread -= weights;
   }
+  fitted.add(unread, 0);
 }
 
 bool all_finite(const Policy& policy) {
@@ -218,6 +229,7 @@ Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, T
       const Outputs outputs(before.layers.back(), layer.bias.size(), policy.discrete_actions());
       fit_outputs(layer, own, outputs, samples, wanted, pool, done);
     }
+    done.tell();
     fitted.layers[l] = std::move(layer);
   }
   return fitted;
