@@ -12,27 +12,29 @@ from pathlib import Path
 
 import common
 import pictures
-from curves import ITERATION, keep, of_environment, task_of
+from curves import INTERVAL, ITERATION, iterations, keep, of_environment, task_of
 
 
-def row(curve: dict, ends: range) -> str:
-    points = {point[0]: point for point in curve["points"]}
-    cells = " | ".join(f"{points[end][1]:.1f}" if end in points else "-" for end in ends)
+def row(curve: dict, columns: int) -> str:
+    means = iterations(curve)
+    cells = " | ".join([f"{mean:.1f}" for mean in means] + ["-"] * (columns - len(means)))
     return (
-        f"| {curve['algorithm']}, F = {curve['features']} | {curve['seed']} | {cells} | {curve['points'][-1][3]:.3f} "
+        f"| {curve['algorithm']}, F = {curve['features']} | {curve['seed']} | {curve['points'][-1][0]} | {cells} | {curve['points'][-1][3]:.3f} "
         f"| {curve['steps_per_second']} | {curve['threads']} | {curve['machine']} | {curve['date']} |"
     )
 
 
 def verdict(curve: dict, runs: list[list[float]]) -> str:
     """How a run of dense DQN lies to the published ones at each step."""
-    outside = []
-    for index, (end, value, *_) in enumerate(curve["points"]):
+    means, outside = iterations(curve), []
+    for index, value in enumerate(means):
         low, high = min(run[index] for run in runs), max(run[index] for run in runs)
         if not low <= value <= high:
-            outside.append(f"{value:.1f} at {end:,} steps, where theirs are {low:.1f} to {high:.1f}")
+            outside.append(f"{value:.1f} at {ITERATION * (index + 1):,} steps, where theirs are {low:.1f} to {high:.1f}")
+    if not means:
+        return "not yet as far as the first published point"
     if not outside:
-        return f"within the range of the published runs at each of its {len(curve['points'])} points"
+        return f"within the range of the published runs at each of the {len(means)} points"
     return "**outside the range of the published runs**: " + "; ".join(outside)
 
 
@@ -44,8 +46,8 @@ def draw(task: str, curves: list[dict], runs: list[list[float]]) -> str:
     for kind in dict.fromkeys((curve["algorithm"], curve["features"]) for curve in curves):
         rows = [curve["points"] for curve in curves if (curve["algorithm"], curve["features"]) == kind]
         label = f"{kind[0]}, F = {kind[1]}, {len(rows)} run{'s' if len(rows) > 1 else ''}"
-        colour = pictures.mean_and_range(returns, [[(point[0], point[1]) for point in run] for run in rows], label, marker="o").get_color()
-        pictures.mean_and_range(sparsity, [[(point[0], point[3]) for point in run] for run in rows], label, color=colour, marker="o")
+        colour = pictures.mean_and_range(returns, [[(point[0], point[1]) for point in run if point[2]] for run in rows], label).get_color()
+        pictures.mean_and_range(sparsity, [[(point[0], point[3]) for point in run] for run in rows], label, color=colour)
     returns.set_ylabel("training return")
     sparsity.set(ylabel="sparsity", ylim=(0, 1))
     for axes in (returns, sparsity):
@@ -68,10 +70,11 @@ def main() -> None:
     published = json.loads(arguments.reference.read_text())
     game = arguments.environment.split("/")[1]
     runs = published["games"][game]["runs"]
-    ends = range(ITERATION, max(curve["points"][-1][0] for curve in curves) + 1, ITERATION)
+    columns = max(len(iterations(curve)) for curve in curves)
+    ends = [ITERATION * (i + 1) for i in range(columns)]
     ranges = " | ".join(
         f"{statistics.fmean(run[i] for run in runs):.1f} ({min(run[i] for run in runs):.1f} to {max(run[i] for run in runs):.1f})"
-        for i in range(len(ends))
+        for i in range(columns)
     )
     dense = "\n".join(f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in curves if curve["algorithm"] == "dqn")
     task = task_of(arguments.environment)
@@ -82,16 +85,16 @@ def main() -> None:
 The released configuration (`configs/atari/`) in all but its horizon, which is what --steps says. Each figure is the mean training return
 of the {ITERATION:,} agent steps before the step above it, sticky actions, unclipped, as the published ones are
 ({published['source']}).
-Sparsity is that of the network selected last. Steps/s is the median of a run; other programs may have run beside it. The CPU is that of
-the machine on which the curve was kept.
+The picture has a point of ours for every {INTERVAL:,} steps. Sparsity is that of the network selected last. Steps/s is the median of a
+run; other programs may have run beside it. The CPU is that of the machine on which the curve was kept.
 
 Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {max(curve['steps'] for curve in curves)} --threads THREADS`;
 page by `scripts/results/atari.py {arguments.environment} --reference FILE RUN...`, which keeps the curves in `curves/`.
 
-| algorithm | seed | {' | '.join(f"{end // 1000:,}k" for end in ends)} | sparsity | steps/s | threads | CPU | kept on |
-{'|---' * (7 + len(ends))}|
-{chr(10).join(row(curve, ends) for curve in curves)}
-| dense DQN, published | 5 runs | {ranges} | 0 | | | | |
+| algorithm | seed | steps done | {' | '.join(f"{end // 1000:,}k" for end in ends)} | sparsity | steps/s | threads | CPU | kept on |
+{'|---' * (8 + columns)}|
+{chr(10).join(row(curve, columns) for curve in curves)}
+| dense DQN, published | 5 runs | | {ranges} | 0 | | | | |
 
 {dense}
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import common
 
 CURVES = common.ROOT / "docs" / "results" / "curves"
-ITERATION = 250_000  # steps of an Atari run between two points of its curve, as in published ones
+INTERVAL = 50_000  # steps of an Atari run between two points of its curve
+ITERATION = 250_000  # steps between two points of the published curves of Atari; whole INTERVALs
 
 
 def task_of(environment: str) -> str:
@@ -46,15 +47,25 @@ def evaluations(directory: Path) -> list[list[float]]:
     return [[round(event[key], 4) for key in kept] for event in common.events(directory, "evaluation")]
 
 
-def training_returns(directory: Path) -> list[list[float]]:
-    """[step, mean training return of the ITERATION before it, episodes of that, sparsity of the selected network]"""
+def training_returns(directory: Path) -> list[list]:
+    """[step, mean training return of the INTERVAL before it or None, episodes of that, sparsity of the selected network]"""
     episodes, updates = common.events(directory, "episode"), common.events(directory, "target_update")
     points = []
-    for end in range(ITERATION, common.timings(directory)[-1]["step"] + 1, ITERATION):
-        returns = [episode["return"] for episode in episodes if end - ITERATION < episode["step"] <= end]
-        sparsity = [update["sparsity"] for update in updates if update["step"] <= end][-1]
-        points.append([end, round(statistics.fmean(returns), 4), len(returns), round(sparsity, 4)])
+    for end in range(INTERVAL, common.timings(directory)[-1]["step"] + 1, INTERVAL):
+        returns = [episode["return"] for episode in episodes if end - INTERVAL < episode["step"] <= end]
+        mean = round(statistics.fmean(returns), 4) if returns else None
+        sparsity = [0.0] + [update["sparsity"] for update in updates if update["step"] <= end]
+        points.append([end, mean, len(returns), round(sparsity[-1], 4)])
     return points
+
+
+def iterations(curve: dict) -> list[float]:
+    """Mean training return of the steps of each whole ITERATION, as the published curves have it."""
+    means = []
+    for end in range(ITERATION, curve["points"][-1][0] + 1, ITERATION):
+        points = [point for point in curve["points"] if end - ITERATION < point[0] <= end and point[2]]
+        means.append(sum(mean * episodes for _, mean, episodes, _ in points) / sum(point[2] for point in points))
+    return means
 
 
 def finished(curve: dict) -> bool:

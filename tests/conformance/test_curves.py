@@ -1,0 +1,26 @@
+"""Curves of Atari runs are compared with published ones over the same steps, each episode counting once."""
+
+import json
+import sys
+
+from program import ROOT
+
+sys.path.append(str(ROOT / "scripts" / "results"))  # last: mujoco.py there is not the package that Gymnasium imports
+
+import curves  # noqa: E402
+
+
+def test_an_iteration_is_the_mean_of_its_episodes_not_of_its_points():
+    points = [[50_000 * (i + 1), None, 0, 0.0] for i in range(9)]
+    points[0] = [50_000, -20.0, 3, 0.0]
+    points[4] = [250_000, -12.0, 1, 0.1]
+    points[5] = [300_000, 5.0, 7, 0.2]  # of the second iteration, which is not over
+    assert curves.iterations({"points": points}) == [-18.0]
+
+
+def test_training_returns_are_those_of_each_interval_and_the_sparsity_at_its_end(tmp_path):
+    lines = [{"event": "episode", "step": step, "return": value} for step, value in ((10, 1.0), (50_000, 4.0), (120_000, 8.0))]
+    lines += [{"event": "target_update", "step": step, "sparsity": value} for step, value in ((60_000, 0.25), (160_000, 0.5))]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    (tmp_path / "timing.jsonl").write_text(json.dumps({"step": 160_000}) + "\n")
+    assert curves.training_returns(tmp_path) == [[50_000, 2.5, 2, 0.0], [100_000, None, 0, 0.25], [150_000, 8.0, 1, 0.25]]
