@@ -18,6 +18,21 @@ def test_mujoco_has_one_for_each_task_and_algorithm():
     assert files == {*ALGORITHMS, *(f"{task}_{algorithm}" for task in TASKS for algorithm in ALGORITHMS)}
 
 
+@pytest.mark.parametrize("family", ["atari", "classic"])
+def test_tasks_of_discrete_actions_have_one_for_each_of_their_algorithms(family):
+    algorithms = [name for name in eaudeqn("list", "algorithms").stdout.split() if not name.endswith("sac")]
+    files = {file.stem for file in (ROOT / "configs" / family).glob("*.toml")}
+    assert len(algorithms) == 14 and files.issuperset(algorithms)
+
+
+def test_what_a_classic_task_records_each_offline_algorithm_learns_from(tmp_path):
+    eaudeqn("dataset", "record", "classic/MountainCar-v0", "--policy", "random", "--steps", 300, "--output", tmp_path / "data")
+    short = ["--steps", 20, "--set", f"dataset.path={tmp_path / 'data'}", "--set", "evaluation.episodes=1"]
+    for algorithm in (file.stem for file in (ROOT / "configs" / "classic").glob("*cql.toml")):
+        train(["classic/MountainCar-v0", "--algorithm", algorithm, *short], tmp_path / algorithm)
+        assert (tmp_path / algorithm / "policy.safetensors").is_file()
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("task", TASKS)
 def test_each_starts_and_is_what_its_task_and_algorithm_start(task, algorithm, tmp_path):
