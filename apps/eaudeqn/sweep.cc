@@ -10,6 +10,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "core/command.h"
 #include "core/files.h"
 #include "core/machine.h"
 #include "eaudeqn/error.h"
@@ -98,7 +99,7 @@ int submit(const Sweep& sweep, const std::filesystem::path& directory, bool json
   }
   if (arrays.empty()) fmt::print(stderr, "nothing to submit: every run is finished, running or queued\n");
   if (json) return show_status(sweep, directory, json);
-  fmt::print(stderr, "look at it with: eaudeqn sweep '{}' --status\n", directory.string());
+  fmt::print(stderr, "look at it with: eaudeqn sweep {} --status\n", shell_quoted(directory.string()));
   return 0;
 }
 

@@ -9,6 +9,7 @@
 #include <string_view>
 
 #include "core/archive.h"
+#include "core/command.h"
 #include "eaudeqn/error.h"
 
 namespace eaudeqn {
@@ -75,13 +76,15 @@ void CheckpointFolder::keep_newest(std::int64_t keep) {
 }
 
 std::string CheckpointFolder::advice_after_damage(std::int64_t step) const {
-  std::string advice = fmt::format("; remove it (rm '{}') and use --resume again ", file(step).string());
   std::optional<std::int64_t> older;
   for (const std::int64_t other : steps()) {
     if (other < step) older = other;
   }
-  return advice + (older ? fmt::format("to go on from the older checkpoint of step {}", *older)
-                         : "to begin anew: there is no older checkpoint");
+  if (!older) {
+    return fmt::format("; {} is the oldest checkpoint: choose another --output to begin anew", file(step).string());
+  }
+  return fmt::format("; remove it (rm {}) and use --resume again to go on from the older checkpoint of step {}",
+                     shell_quoted(file(step).string()), *older);
 }
 
 }  // namespace eaudeqn

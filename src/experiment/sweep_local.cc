@@ -20,6 +20,7 @@
 #include <tuple>
 #include <vector>
 
+#include "core/command.h"
 #include "core/files.h"
 #include "eaudeqn/error.h"
 #include "experiment/append_file.h"
@@ -130,8 +131,8 @@ class LocalSweep {
     const std::string threads = std::to_string(options_.threads);
     const std::array<std::string, 6> words = {
         options_.program.string(), "train", goal, "--resume", "--threads", threads};
-    note(i, fmt::format("{}{:%Y-%m-%d %H:%M:%S}: {} {} '{}' --resume --threads {}", kAttemptMark,
-                        fmt::localtime(std::time(nullptr)), words[0], words[1], goal, threads));
+    note(i, fmt::format("{}{:%Y-%m-%d %H:%M:%S}: {} {} {} --resume --threads {}", kAttemptMark,
+                        fmt::localtime(std::time(nullptr)), words[0], words[1], shell_quoted(goal), threads));
     std::array<char*, std::tuple_size_v<decltype(words)> + 1> arguments{};  // ends with a null pointer
     for (std::size_t w = 0; w < words.size(); ++w) arguments[w] = const_cast<char*>(words[w].c_str());
 

@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
+#include "core/command.h"
 #include "core/files.h"
 #include "core/machine.h"
 #include "deploy/policy_network.h"
@@ -86,6 +87,12 @@ class Run {
     for (const Path& directory : {options_.output, options_.output / "checkpoints", checkpoints_.segments()}) {
       remove_unfinished_files(directory);  // of a process that was killed while it wrote
     }
+    if (!offline_ && config_.training.steps <= config_.training.initial_samples) {
+      say(fmt::format(
+          "nothing will be learned: training.steps is {}, and learning begins after training.initial_samples "
+          "= {}",
+          config_.training.steps, config_.training.initial_samples));
+    }
     const auto newest = checkpoints_.newest();
     if (options_.resume && newest) {
       state_.load(config_, checkpoints_, *newest);
@@ -95,6 +102,7 @@ class Run {
       }
       say(fmt::format("resuming at step {} of {}", *newest, config_.training.steps));
     } else {
+      if (options_.resume) begin_anew();
       state_.begin();
     }
     saved_step_ = newest && options_.resume ? *newest : -1;
@@ -114,8 +122,8 @@ class Run {
       if (stop || last || checkpoint_due()) save();
       if (last) break;
       if (stop) {
-        say(fmt::format("stopped after step {}; go on with: eaudeqn train '{}' --resume", counters.step,
-                        options_.output.string()));
+        say(fmt::format("stopped after step {}; go on with: eaudeqn train {} --resume", counters.step,
+                        shell_quoted(options_.output.string())));
         return TrainOutcome::stopped;
       }
       take_step();
@@ -125,6 +133,18 @@ class Run {
     say(fmt::format("finished {} steps in {}: {}", counters.step, format_duration(rate_.elapsed_seconds()),
                     options_.output.string()));
     return TrainOutcome::finished;
+  }
+
+  // Told, as it may be a name mistyped; refused where checkpoints were lost, as their run would be overwritten.
+  void begin_anew() {
+    const std::string name = options_.output.string();
+    if (std::filesystem::exists(policy_file())) {
+      throw Error::failure(
+          fmt::format("{}: its checkpoints are gone, and its policy.safetensors would be overwritten; "
+                      "bring checkpoints/ back, or choose another --output to begin anew",
+                      name));
+    }
+    say(fmt::format("{}: no checkpoint there yet: begins at step 0", name));
   }
 
   // act, step, remember; offline only the clock goes on.
@@ -219,8 +239,9 @@ class Run {
                    {"sparsity", network.sparsity()}};
     add(state_.learner->sparsities(), fields);
     metrics_->record("evaluation", counters.step, fields);
-    say(fmt::format("step {}: evaluation over {} episodes: mean return {:.1f} at sparsity {:.3f}", counters.step,
-                    result.returns.size(), result.mean_return(), network.sparsity()));
+    say(fmt::format("step {}: evaluation over {} episode{}: mean return {:.1f} at sparsity {:.3f}", counters.step,
+                    result.returns.size(), result.returns.size() == 1 ? "" : "s", result.mean_return(),
+                    network.sparsity()));
   }
 
   bool checkpoint_due() const {
@@ -233,8 +254,12 @@ class Run {
     const Policy policy = make_policy(state_.learner->policy(),
                                       policy_metadata(config_, state_.environment->spec(), state_.counters.step));
     require_numbers(policy, state_.counters.step);
+    // A policy tells that there is a checkpoint, so the first one comes after it; later ones come before it, so that
+    // the last checkpoint tells that the policy is the last one.
+    const bool first = saved_step_ < 0;
+    if (first) state_.save(config_, checkpoints_);
     write_policy(policy, policy_file());
-    state_.save(config_, checkpoints_);
+    if (!first) state_.save(config_, checkpoints_);
     saved_step_ = state_.counters.step;
     return_freed_memory();  // two copies of all weights and moments; how much of it stays would vary from save to save
   }
@@ -306,8 +331,8 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
   if (const std::string difference = config_difference(config, held); !difference.empty()) {
     throw Error::usage(
         fmt::format("{} holds a run of another config: {}; choose another --output, or resume it with "
-                    "`eaudeqn train '{}' --resume`",
-                    name, difference, name));
+                    "`eaudeqn train {} --resume`",
+                    name, difference, shell_quoted(name)));
   }
   // The dataset may have moved: the next time it is looked for where it is now.
   if (held != config) write_file_atomically(config_file, to_toml(config));

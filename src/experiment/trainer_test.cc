@@ -58,6 +58,27 @@ TEST(Trainer, ARunThatCannotBeginLeavesNothingBehind) {
   EXPECT_FALSE(std::filesystem::exists(directory.path() / "a"));
 }
 
+// Killed within the first save, whichever of the two files is there.
+TEST(Trainer, ARunOfWhichTheFirstCheckpointAloneWasWrittenGoesOnFromIt) {
+  const TestDirectory directory;
+  train(small_config(), quiet(directory.path() / "a"));
+  const auto policy = read_file(directory.path() / "a" / "policy.safetensors");
+  std::filesystem::remove(directory.path() / "a" / "policy.safetensors");
+  EXPECT_EQ(train(small_config(), quiet(directory.path() / "a", true)), TrainOutcome::finished);
+  EXPECT_EQ(read_file(directory.path() / "a" / "policy.safetensors"), policy);
+}
+
+TEST(Trainer, TheFirstCheckpointIsWrittenBeforeThePolicy) {
+  const TestDirectory directory;
+  const auto run = directory.path() / "a";
+  // The policy cannot be written: a directory stands in its place.
+  std::filesystem::create_directories(run / "policy.safetensors" / "in the way");
+  EXPECT_THROW(train(small_config(), quiet(run)), Error);
+  EXPECT_EQ(CheckpointFolder(run).steps(), (std::vector<std::int64_t>{400}));
+  std::filesystem::remove_all(run / "policy.safetensors");
+  EXPECT_EQ(train(small_config(), quiet(run, true)), TrainOutcome::finished);
+}
+
 TEST(Trainer, ARunSetBackToAnOlderCheckpointEndsInTheSameBytes) {
   const TestDirectory directory;
   train(small_config(), quiet(directory.path() / "a"));

@@ -4,8 +4,11 @@ import json
 import os
 import pty
 import re
+import shlex
+import signal
 import stat
 import subprocess
+import time
 
 import pytest
 from program import assert_same_results, changed, checkpoints, eaudeqn, one_line_error, program, train
@@ -177,3 +180,25 @@ def test_files_have_the_permissions_that_the_user_asked_for(umask, mode, small_s
     for path in [run, *run.rglob("*")]:
         expected = (0o777 & ~umask) if path.is_dir() else mode
         assert stat.S_IMODE(path.stat().st_mode) == expected, f"{path.relative_to(run)}: {path.stat().st_mode:o}"
+
+
+def test_a_run_too_short_to_learn_anything_says_so(small_settings, tmp_path):
+    learns = train(small_settings, tmp_path / "learns")
+    assert "nothing will be learned" not in learns.stderr
+    done = train(changed(small_settings, training__steps=200, training__initial_samples=200), tmp_path / "run")
+    assert "nothing will be learned: training.steps is 200" in done.stderr
+
+
+def test_resuming_where_there_is_no_run_yet_says_that_it_begins(small_settings, tmp_path):
+    assert "no checkpoint there yet: begins at step 0" in train(small_settings, tmp_path / "run", "--resume").stderr
+
+
+def test_the_command_that_goes_on_can_be_pasted_into_a_shell(small_settings, tmp_path):
+    run = tmp_path / "it's a run"
+    process = subprocess.Popen([program(), "train", *map(str, small_settings), "--set", "training.steps=1000000", "--output", str(run)],
+                               stderr=subprocess.PIPE, text=True)  # fmt: skip
+    while not run.is_dir() or not (run / "metrics.jsonl").exists():
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    command = re.search("go on with: eaudeqn (train .*)", process.communicate(timeout=60)[1]).group(1)
+    assert shlex.split(command) == ["train", str(run), "--resume"]

@@ -101,6 +101,19 @@ def test_when_all_checkpoints_are_damaged_nothing_is_overwritten(stopped, tmp_pa
     assert contents(run) == before
 
 
+@pytest.mark.parametrize("lost", ["checkpoints", "checkpoints/*.checkpoint"])
+def test_when_the_checkpoints_are_gone_the_run_is_not_begun_over_its_results(lost, stopped, tmp_path):
+    """As by a purge of old files, or a copy that left them out. It once began at step 0 and overwrote the policy."""
+    run = tmp_path / "run"
+    shutil.copytree(stopped, run)
+    for part in run.glob(lost):
+        shutil.rmtree(part) if part.is_dir() else part.unlink()
+    before = {name: (run / name).read_bytes() for name in ("policy.safetensors", "metrics.jsonl", "config.toml")}
+    message = one_line_error(train(SETTINGS, run, "--resume", code=1))
+    assert "its checkpoints are gone" in message and "--output" in message
+    assert {name: (run / name).read_bytes() for name in before} == before
+
+
 def test_a_dataset_that_was_moved_is_used_and_one_that_was_replaced_refused(tmp_path):
     data, moved, run = tmp_path / "data", tmp_path / "moved", tmp_path / "run"
     write_dataset(data)
