@@ -106,7 +106,7 @@ std::size_t active_weights_of(const Policy& policy) {
   return weights;
 }
 
-// Writes the header and, beside it, a program; returns their names.
+// Writes the header and, where there is a place beside it, a program; returns their names.
 std::vector<std::string> write_c(const Policy& policy, const Architecture& architecture,
                                  const std::optional<Observations>& observations, const Arguments& arguments) {
   const std::filesystem::path header = arguments.output;
@@ -116,6 +116,7 @@ std::vector<std::string> write_c(const Policy& policy, const Architecture& archi
   parts.prefix = arguments.prefix.empty() ? c_identifier(stem) : arguments.prefix;
   parts.observation = example_of(architecture, observations);
   write_file_atomically(header, c_header(policy, parts, arguments.subject));
+  if (is_stream(header)) return {header.string()};
   write_file_atomically(program,
                         c_program(policy, parts.prefix, header.filename().string(), program.filename().string()));
   return {header.string(), program.string()};

@@ -11,6 +11,7 @@
 #include <array>
 #include <atomic>
 #include <cerrno>
+#include <charconv>
 #include <csignal>
 #include <cstring>
 #include <ctime>
@@ -174,6 +175,38 @@ class TemporaryFile {
   bool renamed_ = false;
 };
 
+// One step along a link; a relative one is meant from where it stands. Throws what read_symlink throws.
+std::filesystem::path next_of(const std::filesystem::path& link) {
+  return link.parent_path() / std::filesystem::read_symlink(link);
+}
+
+constexpr int kMostLinks = 40;  // as Linux follows
+
+// What the last part of the name leads to, whether it exists or not: a link stays, what it points to is replaced.
+std::filesystem::path without_links(std::filesystem::path file) {
+  std::error_code none;
+  for (int i = 0; std::filesystem::is_symlink(file, none); ++i) {
+    if (i == kMostLinks) throw system_error(file, "write it", ELOOP);
+    file = next_of(file);
+  }
+  return file;
+}
+
+// The descriptor that /dev/stdout, /dev/fd/3 and the like stand for; -1 for other names.
+int open_descriptor(std::filesystem::path file) {
+  std::error_code none;
+  for (int i = 0; i < kMostLinks && std::filesystem::is_symlink(file, none); ++i) {
+    if (std::filesystem::equivalent(file.parent_path(), "/proc/self/fd", none)) {
+      const std::string name = file.filename().string();
+      int descriptor = -1;
+      std::from_chars(name.data(), name.data() + name.size(), descriptor);
+      return descriptor;
+    }
+    file = next_of(file);
+  }
+  return -1;
+}
+
 void sync_directory(const Descriptor& directory, const std::filesystem::path& name) {
   if (retry([&] { return ::fsync(directory.get()); }) == 0) return;
   if (errno == EINVAL || errno == ENOTSUP) return;  // a file system that has nothing to sync here
@@ -213,16 +246,25 @@ std::vector<std::byte> read_file(const std::filesystem::path& file) {
   return content;
 }
 
-void write_file_atomically(const std::filesystem::path& name, std::span<const std::span<const std::byte>> pieces) {
-  // A link stays, what it points to is replaced; a device or a pipe is written to.
+bool is_stream(const std::filesystem::path& file) {
   std::error_code none;
-  const std::filesystem::path file =
-      std::filesystem::is_symlink(name, none) ? std::filesystem::weakly_canonical(name) : name;
-  if (std::filesystem::is_other(file, none)) {
-    const Descriptor to(file, O_WRONLY, "write it");
-    write_all(to, pieces, file);
+  return open_descriptor(file) >= 0 || std::filesystem::is_other(file, none);
+}
+
+void write_file_atomically(const std::filesystem::path& name, std::span<const std::span<const std::byte>> pieces) {
+  // What is open is written where it stands: opened anew, a file behind it would be written from its beginning.
+  if (const int opened = open_descriptor(name); opened >= 0) {
+    const Descriptor to(::fcntl(opened, F_DUPFD_CLOEXEC, 0));
+    if (to.get() < 0) throw system_error(name, "write it", errno);
+    write_all(to, pieces, name);
     return;
   }
+  if (is_stream(name)) {
+    const Descriptor to(name, O_WRONLY, "write it");
+    write_all(to, pieces, name);
+    return;
+  }
+  const std::filesystem::path file = without_links(name);
   const std::filesystem::path directory_name = directory_of(file);
   // Opened first: after the rename nothing that can be known beforehand may fail.
   const Descriptor directory(directory_name, O_RDONLY | O_DIRECTORY, "use this directory");

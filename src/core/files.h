@@ -21,6 +21,10 @@ void write_file_atomically(const std::filesystem::path& file, std::span<const st
 void write_file_atomically(const std::filesystem::path& file, std::span<const std::byte> bytes);
 void write_file_atomically(const std::filesystem::path& file, const std::string& text);
 
+// Whether `file` is no place for a file of ours: a device, a pipe, or what this process has open (/dev/stdout).
+// write_file_atomically writes into it, not in its place.
+bool is_stream(const std::filesystem::path& file);
+
 // Removes what write_file_atomically left in `directory` when its process was killed meanwhile. Call it while no other
 // process can be writing there (under a DirectoryLock). Never throws for what it cannot remove.
 void remove_unfinished_files(const std::filesystem::path& directory);

@@ -28,6 +28,38 @@ def test_a_link_stays_and_what_it_points_to_is_replaced(run, tmp_path):
     assert len((tmp_path / "target").read_bytes()) > 1000
 
 
+def test_a_link_to_nothing_yet_stays_too(run, tmp_path):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "link").symlink_to("../second")
+    (tmp_path / "second").symlink_to("target")
+    eaudeqn("export", run, "--format", "onnx", "--output", tmp_path / "folder" / "link")
+    assert (tmp_path / "folder" / "link").is_symlink() and (tmp_path / "second").is_symlink()
+    assert len((tmp_path / "target").read_bytes()) > 1000
+
+
+def test_standard_output_may_be_the_file_a_pipe_or_a_file(run, tmp_path):
+    """Once a pipe had no canonical path, and a file was replaced behind the back of what else was written to it."""
+    words = ["export", run, "--format", "onnx"]
+    eaudeqn(*words, "--output", tmp_path / "named")
+    expected = (tmp_path / "named").read_bytes()
+    command = [program(), *map(str, words), "--output"]
+    piped = subprocess.run([*command, "/dev/stdout"], capture_output=True, check=True, cwd=tmp_path).stdout
+    assert piped.startswith(expected) and piped[len(expected):].startswith(b"wrote /dev/stdout")
+    with open(tmp_path / "redirected", "wb") as file:
+        file.write(b"before")
+        file.flush()
+        subprocess.run([*command, "/proc/self/fd/1"], stdout=file, check=True, cwd=tmp_path)
+    content = (tmp_path / "redirected").read_bytes()
+    assert content.startswith(b"before" + expected + b"wrote ")
+
+
+def test_c_into_a_pipe_is_the_header_alone(run, tmp_path):
+    for output in ("/dev/stdout", "/dev/null"):
+        done = eaudeqn("export", run, "--format", "c", "--output", output, cwd=tmp_path)
+        assert f"wrote {output}:" in done.stdout
+        assert not os.path.exists(output + "_main.c")
+
+
 def test_a_pipe_is_written_to_and_stays_one(run, tmp_path):
     os.mkfifo(tmp_path / "pipe")
     received = []
@@ -62,6 +94,12 @@ def test_what_saves_nothing_stops_at_once():
         (["trian", "atari/Pong"], ["no command trian", "did you mean train?"]),
         (["train", "atari/Pong", "--stpes", "10"], ["no option --stpes", "did you mean --steps?", "eaudeqn train --help"]),
         (["bench"], ["wants one of update, act", "eaudeqn bench --help"]),
+        (["bench", "updaet"], ["bench has no command updaet", "did you mean update?"]),
+        (["dataset"], ["wants the command record"]),
+        (["train", "zoo/pong.safetensors"], ["a policy cannot be trained on", "run directory"]),
+        (["train", "atari/Pong", "--set", "environment=atari/Boxing"], ["atari/Pong and --set environment", "both say it"]),
+        (["train", "atari/Pong", "--seed", "2147483648"], ["from 0 to 2147483647"]),
+        (["evaluate", "zoo/pong.safetensors", "--seed", "18446744073709551616"], ["too large"]),
         (["train", "atari/Pong", "--steps", "0"], ["training.steps", "[1, 1000000000000]"]),
         (["train", "atari/Pong", "--algorithm", "eaudqn"], ["did you mean atari/eaudedqn?"]),
         (["train", "runs/none", "--resume"], ["runs/none: no such run directory"]),
