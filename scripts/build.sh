@@ -56,10 +56,8 @@ configure() {
 }
 
 compile() {
-  local pending
-  pending=$(ninja -C "$build" -n "$@" 2>/dev/null || true)
-  [[ $pending == *"no work to do"* ]] && return
-  logged "$log" "building $preset" "correct what the log shows, then run this again" \
+  # ninja -n could not tell whether there is work: it looks for new configs first, by CMake, and stops there.
+  announce_after=5 logged "$log" "building $preset" "correct what the log shows, then run this again" \
     ninja -C "$build" -j "${EAUDEQN_JOBS:-$(nproc)}" "$@"
 }
 

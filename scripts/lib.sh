@@ -17,12 +17,21 @@ asks_for_help() { [[ " $* " == *" --help "* || " $* " == *" -h "* ]]; }
 
 # logged LOG MESSAGE ADVICE COMMAND...: one line of progress; the output goes to LOG, whose end is shown on failure.
 # COMMAND must be a program, not a function: inside a condition a function would run on after an error.
+# With announce_after=SECONDS before it, what takes less time than that is done without a word.
 logged() {
-  local log=$1 message=$2 advice=$3 start=$SECONDS
+  local log=$1 message=$2 advice=$3 start=$SECONDS announcement=
   shift 3
   mkdir -p "$(dirname "$log")"
-  say "$message ..."
-  if ! "$@" >"$log" 2>&1 </dev/null 9>&-; then
+  if [[ -n ${announce_after:-} ]]; then
+    { sleep "$announce_after" >/dev/null 2>&1 && say "$message ..."; } 9>&- &
+    announcement=$!
+  else
+    say "$message ..."
+  fi
+  local failed=false
+  "$@" >"$log" 2>&1 </dev/null 9>&- || failed=true
+  if [[ -n $announcement ]] && kill "$announcement" 2>/dev/null; then wait "$announcement" 2>/dev/null || true; fi
+  if $failed; then
     say "failed after $((SECONDS - start)) s: $message. The end of $log:"
     tail -n 40 "$log" | sed 's/^/  | /' >&2
     die "$advice"
@@ -32,7 +41,9 @@ logged() {
 # lock FILE: holds that lock until the calling script ends, so that two calls do not install, or build the same preset
 # of the same checkout, at once.
 lock() {
-  mkdir -p "$(dirname "$1")"
+  if ! mkdir -p "$(dirname "$1")" || ! { true >>"$1"; } 2>/dev/null; then
+    die "'$1' cannot be written: whoever installs and builds needs a checkout of their own, or the right to write to this one"
+  fi
   exec 9>"$1"
   if ! flock --timeout 2 9; then
     say "another call holds the lock '$1'; waiting for it ..."

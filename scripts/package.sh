@@ -3,6 +3,10 @@
 # anything: `package.sh [DIRECTORY]` (build/package). Prints its path. NOTICE says whom it may be given to.
 set -euo pipefail
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+if asks_for_help "$@"; then
+  sed -n '2,/^set/{/^#/s/^# //p}' "${BASH_SOURCE[0]}"
+  exit
+fi
 
 directory=${1:-$root/build/package}
 "$root/scripts/bootstrap.sh" build

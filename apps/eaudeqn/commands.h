@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <functional>
+#include <limits>
 
 #include "deploy/policy.h"
 
@@ -24,14 +25,19 @@ void add_sweep(CLI::App& app, Run& run);
 void add_report(CLI::App& app, Run& run);
 void add_export(CLI::App& app, Run& run);
 
-// For options: a whole number from `least` on.
-CLI::Validator whole_number(std::int64_t least);
+// For options: a whole number from `least` to `most`.
+constexpr std::int64_t kAnyNumber = std::numeric_limits<std::int64_t>::max();
+CLI::Validator whole_number(std::int64_t least, std::int64_t most = kAnyNumber);
 
 // For options: a number in [0, 1], which NaN is not.
 CLI::Validator share();
 
 // The policy of a run directory, or the file itself. Throws Error with advice where there is none.
 std::filesystem::path policy_file(const std::filesystem::path& run_or_policy);
+
+// The sparsity that the policy's network was trained at; its own differs where units that no output depends on were
+// left out (export).
+double trained_sparsity(const Policy& policy);
 
 // Where the runs of a sweep's file are unless --output says otherwise.
 std::filesystem::path sweep_directory(const std::filesystem::path& file);

@@ -73,15 +73,19 @@ int run_evaluate(const Arguments& arguments) {
     json["mean_return"] = result.mean_return();
     json["returns"] = result.returns;
     json["sparsity"] = policy.sparsity();
+    json["trained_sparsity"] = trained_sparsity(policy);
     json["steps"] = result.steps;
     json["epsilon"] = request.epsilon;
     json["seed"] = request.seed;
     fmt::print("{}\n", json.dump());
     return 0;
   }
-  progress.print(fmt::format("{}: {} episodes, {} steps, epsilon {}, seed {}", request.environment,
-                             result.returns.size(), result.steps, request.epsilon, request.seed));
-  fmt::print("mean return {:.2f} at sparsity {:.4f}\n", result.mean_return(), policy.sparsity());
+  progress.print(fmt::format("{}: {} episode{}, {} steps, epsilon {}, seed {}", request.environment,
+                             result.returns.size(), result.returns.size() == 1 ? "" : "s", result.steps,
+                             request.epsilon, request.seed));
+  const double trained = trained_sparsity(policy);
+  fmt::print("mean return {:.2f} at sparsity {:.4f}{}\n", result.mean_return(), policy.sparsity(),
+             trained == policy.sparsity() ? "" : fmt::format(" ({:.4f} as trained)", trained));
   return 0;
 }
 

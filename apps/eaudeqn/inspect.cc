@@ -42,6 +42,7 @@ Json describe(const Policy& policy, const std::filesystem::path& file) {
   json["algorithm"] = metadata(policy, "algorithm", file);
   json["step"] = std::stoll(metadata(policy, "step", file));
   json["sparsity"] = policy.sparsity();
+  json["trained_sparsity"] = trained_sparsity(policy);
   json["parameters"] = parameters;
   json["active"] = active;
   json["bytes"] = std::filesystem::file_size(file);
@@ -69,6 +70,10 @@ void print_table(const Json& json) {
   fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9.4f} {:>12} {:>14}\n", "total", "", json["parameters"].get<std::size_t>(),
              json["active"].get<std::size_t>(), json["sparsity"].get<double>(), json["bytes"].get<std::size_t>(),
              json["flops"].get<std::size_t>());
+  if (json["sparsity"] != json["trained_sparsity"]) {
+    fmt::print("\ntrained at sparsity {:.4f}; units that no output depends on are left out of this file\n",
+               json["trained_sparsity"].get<double>());
+  }
 }
 
 }  // namespace

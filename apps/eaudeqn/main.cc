@@ -17,14 +17,17 @@
 
 namespace eaudeqn {
 
-CLI::Validator whole_number(std::int64_t least) {
-  const auto check = [least](const std::string& text) {
+CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
+  const std::string range =
+      most == kAnyNumber ? fmt::format("from {} on", least) : fmt::format("from {} to {}", least, most);
+  const auto check = [=](const std::string& text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    const bool good = error == std::errc() && end == text.data() + text.size() && value >= least;
-    return good ? std::string() : fmt::format("wants a whole number from {} on, got {}", least, text);
+    if (error == std::errc::result_out_of_range) return fmt::format("{} is too large for a number here", text);
+    const bool good = error == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
+    return good ? std::string() : fmt::format("wants a whole number {}, got {}", range, text);
   };
-  return {check, fmt::format("from {} on", least)};
+  return {check, range};
 }
 
 CLI::Validator share() {
@@ -40,9 +43,20 @@ std::filesystem::path policy_file(const std::filesystem::path& run_or_policy) {
   if (!std::filesystem::exists(run_or_policy)) {
     throw Error::failure(run_or_policy.string() + ": no such run directory or policy file");
   }
-  if (!std::filesystem::is_directory(run_or_policy)) return run_or_policy;
+  if (!std::filesystem::is_directory(run_or_policy)) {
+    const std::string extension = run_or_policy.extension().string();
+    if (extension == ".toml" || extension == ".jsonl" || extension == ".checkpoint") {
+      throw Error::failure(run_or_policy.string() +
+                           ": no policy; give the run directory, or the policy.safetensors in it");
+    }
+    return run_or_policy;
+  }
   std::filesystem::path file = run_or_policy / "policy.safetensors";
   if (!std::filesystem::exists(file)) {
+    if (!std::filesystem::exists(run_or_policy / "config.toml")) {
+      throw Error::failure(run_or_policy.string() +
+                           ": neither a run directory, which has a config.toml, nor one with a policy.safetensors");
+    }
     throw Error::failure(run_or_policy.string() +
                          ": has no policy.safetensors; it is written with the run's first checkpoint");
   }
@@ -57,6 +71,13 @@ std::string metadata(const Policy& policy, const std::string& key, const std::fi
   const auto found = policy.metadata.find(key);
   if (found == policy.metadata.end()) throw Error::failure(file.string() + ": the metadata has no \"" + key + "\"");
   return found->second;
+}
+
+double trained_sparsity(const Policy& policy) {
+  const auto found = policy.metadata.find("sparsity");
+  double trained = policy.sparsity();
+  if (found != policy.metadata.end()) CLI::detail::lexical_cast(found->second, trained);
+  return trained;
 }
 
 namespace {
@@ -92,6 +113,12 @@ std::string did_you_mean(const std::string& word, const std::vector<std::string>
   return nearest.empty() ? "." : fmt::format("; did you mean {}?", nearest);
 }
 
+std::string no_command(const CLI::App& app, const std::string& word) {
+  const std::vector<std::string> commands = command_names(app);
+  return fmt::format("{} has no command {}{} There {} {}", full_name(app), word, did_you_mean(word, commands),
+                     commands.size() > 1 ? "are" : "is", fmt::join(commands, ", "));
+}
+
 // What CLI11 says of a command line that it does not accept, in words that help.
 std::string explain(const CLI::App& app, const CLI::ParseError& error) {
   const CLI::App& command = innermost(app);
@@ -104,15 +131,16 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
                            did_you_mean(name, option_names(command)), see);
       }
     }
-    const std::vector<std::string> commands = command_names(command);
-    if (!commands.empty() && !app.remaining(true).empty()) {
-      const std::string word = app.remaining(true).front();
-      return fmt::format("{} has no command {}{} There are {}{}", full_name(command), word,
-                         did_you_mean(word, commands), fmt::join(commands, ", "), see);
+    if (!command_names(command).empty() && !app.remaining(true).empty()) {
+      return no_command(command, app.remaining(true).front()) + see;
     }
   }
   if (dynamic_cast<const CLI::RequiredError*>(&error) != nullptr && !command_names(command).empty()) {
-    return fmt::format("{} wants one of {}{}", full_name(command), fmt::join(command_names(command), ", "), see);
+    const std::vector<std::string> commands = command_names(command);
+    const std::vector<std::string> words = app.remaining(true);
+    if (!words.empty() && !words.front().starts_with("-")) return no_command(command, words.front()) + see;
+    return fmt::format("{} wants {}{}{}", full_name(command), commands.size() > 1 ? "one of " : "the command ",
+                       fmt::join(commands, ", "), see);
   }
   return error.what() + see;
 }

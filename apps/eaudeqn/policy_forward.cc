@@ -2,6 +2,7 @@
 #include "policy_forward.h"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>
@@ -23,8 +24,9 @@ std::vector<std::byte> planes_of(const Architecture& architecture, const NpyArra
   if (array.shape.empty() || row != expected || (array.type != type && array.type != "f8")) {
     std::string wanted = "(batch";
     for (const std::size_t size : expected) wanted += fmt::format(", {}", size);
-    throw Error::failure(
-        fmt::format("{}: the network wants {}) of {}", file, wanted, architecture.byte_input ? "uint8" : "float32"));
+    throw Error::failure(fmt::format("{}: the network wants {}) of {}; the file has ({}) of {}", file, wanted,
+                                     architecture.byte_input ? "uint8" : "float32", fmt::join(array.shape, ", "),
+                                     array.type));
   }
   if (architecture.byte_input) {
     if (array.type != "u1") throw Error::failure(file + ": the network wants uint8 observations");

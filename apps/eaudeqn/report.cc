@@ -67,8 +67,8 @@ int run_report(const Arguments& arguments) {
     fmt::print(stderr, "{}/{}{}: {}\n", problem["run"].get<std::string>(), problem["file"].get<std::string>(), line,
                problem["what"].get<std::string>());
   }
-  fmt::print(stderr, "{}: {} runs of {} variants; open it in a browser\n", output.string(), runs.size(),
-             document["variants"].size());
+  fmt::print(stderr, "{}: {} run{} of {} variant{}; open it in a browser\n", output.string(), runs.size(),
+             runs.size() == 1 ? "" : "s", document["variants"].size(), document["variants"].size() == 1 ? "" : "s");
   return 0;
 }
 

@@ -51,7 +51,8 @@ int run_trace_command(const Arguments& arguments) {
   const std::filesystem::path directory(arguments.output);
   std::error_code code;
   std::filesystem::create_directories(directory, code);
-  if (code) throw Error::failure(directory.string() + ": cannot be created: " + code.message());
+  if (code)
+    throw Error::failure(directory.string() + ": cannot be created: " + code.message() + "; choose another --output");
   const std::vector<std::size_t> steps = {trace.rewards.size()};
   write(directory / "observations.npy", trace.element_type, trace.observation_shape, trace.observations);
   write(directory / "rewards.npy", "f8", steps, std::as_bytes(std::span(trace.rewards)));

@@ -69,6 +69,11 @@ Config resolve(const Arguments& arguments) {
     throw Error::usage(arguments.subject + ": no run there: a run directory has a config.toml");
   }
   std::vector<std::string> all = overrides(arguments);
+  if (subject.extension() == ".safetensors") {
+    throw Error::usage(arguments.subject +
+                       ": a policy cannot be trained on; give an environment, a config (.toml), or "
+                       "with --resume the run directory that it comes from");
+  }
   if (subject.extension() == ".toml") {
     if (!arguments.algorithm.empty()) {
       throw Error::usage("--algorithm chooses a built-in config; " + arguments.subject +
@@ -80,6 +85,7 @@ Config resolve(const Arguments& arguments) {
     throw Error::usage(arguments.subject + ": no such run directory (and no environment of that name)");
   }
   require_environment(arguments.subject);
+  refuse_both(arguments, arguments.subject, "environment");
   // An algorithm may name a variant of its config: eaudedqn_small is the file of that name.
   const std::string usual = arguments.subject.starts_with("mujoco/") ? "eaudesac" : "eaudedqn";
   const std::string name = arguments.algorithm.empty() ? usual : arguments.algorithm;
@@ -142,7 +148,8 @@ void add_train(CLI::App& app, Run& run) {
           "Which built-in config: eaudedqn (default; on mujoco/ eaudesac), any of `eaudeqn list algorithms`, or a "
           "variant such as eaudedqn_small")
       ->type_name("NAME");
-  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")->check(whole_number(0));
+  command->add_option("--seed", arguments->seed, "Same config and seed give the same bits")
+      ->check(whole_number(0, 0x7FFF'FFFF));
   command
       ->add_option(
           "--steps", arguments->steps,
@@ -154,7 +161,8 @@ void add_train(CLI::App& app, Run& run) {
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   command->add_option("--output", arguments->output, "Run directory (default runs/ENV_ALGORITHM_seedN)")
       ->type_name("DIR");
-  command->add_flag("--resume", arguments->resume, "Go on from the run directory's newest checkpoint");
+  command->add_flag("--resume", arguments->resume,
+                    "Go on from the run directory's newest checkpoint; begin where there is none yet");
   command->add_option("--threads", arguments->threads, "Threads (default: what pays); results do not depend on it")
       ->check(CLI::Range(1, 256));
   command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");

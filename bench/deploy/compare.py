@@ -144,7 +144,7 @@ def main():
     parser.add_argument("--most-weights-in-c", type=int, default=20_000_000, metavar="N",
                         help="no C for policies with more: gcc takes 6 s and 340 MB of memory for a million (%(default)s)")  # fmt: skip
     parser.add_argument("--program", type=pathlib.Path, default=ROOT / "build/release/eaudeqn")
-    parser.add_argument("--library", type=pathlib.Path, required=True, help="act_library, compiled")
+    parser.add_argument("--library", type=pathlib.Path, required=True, help=argparse.SUPPRESS)  # act_library, compiled: bench/deploy/run gives it
     parser.add_argument("--directory", type=pathlib.Path, default=ROOT / "build/deploy")
     parser.add_argument("--document", action="store_true", help="put the tables into docs/deploy.md")
     options = parser.parse_args()

@@ -146,6 +146,8 @@ def run_case(name, options):
 
 def parse_arguments():
     parser = argparse.ArgumentParser(description=__doc__.split(" (")[0] + ".", prog="bench/peers/run")
+    parser.add_argument("--check", action="store_true", help="check that all compute the same, and no more; as the only option")
+    parser.add_argument("--install", action="store_true", help="install the peers, and no more; as the only option")
     parser.add_argument("--cases", default=",".join(CASES), help="some of %(default)s")
     parser.add_argument("--rounds", type=int, default=5, help="turns of each contestant (%(default)s)")
     parser.add_argument("--repeats", type=int, default=5, help="updates per turn; actions 20 times (%(default)s)")

@@ -49,7 +49,10 @@ class Policy:
     def load(cls, path: str | os.PathLike[str]) -> Policy:
         """Raises OSError, saying what is wrong, for a file that is missing, damaged or no policy."""
         handle = ctypes.c_void_p()
-        call("policy_load", os.fsencode(path), ctypes.byref(handle))
+        encoded = os.fsencode(path)
+        if b"\0" in encoded:  # C would see what is before it
+            raise ValueError("embedded null byte")  # as open() says it
+        call("policy_load", encoded, ctypes.byref(handle))
         return cls(handle)
 
     def session(self) -> Session:
@@ -187,4 +190,5 @@ class Session:
         rounded = self._dtype == np.float32 and array.dtype.kind in "fiu"
         if array.shape != shape or not (rounded or array.dtype == self._dtype):
             raise ValueError(f"{what}: got {array.dtype} {array.shape}, wants {self._dtype} {shape}")
-        return np.ascontiguousarray(array, self._dtype)
+        with np.errstate(over="ignore"):  # what is no float32 becomes infinite, which the library refuses
+            return np.ascontiguousarray(array, self._dtype)

@@ -23,12 +23,27 @@ namespace eaudeqn {
 namespace {
 
 // How messages show what was found instead of what was wanted.
+std::string describe(const toml::node& node);
+
+std::string describe(const toml::array& list) {
+  constexpr std::size_t kShown = 8;
+  std::vector<std::string> elements;
+  for (const auto& element : list) {
+    if (elements.size() == kShown) {
+      elements.emplace_back("...");
+      break;
+    }
+    elements.push_back(element.is_array() ? "a list" : describe(element));
+  }
+  return fmt::format("the list [{}]", fmt::join(elements, ", "));
+}
+
 std::string describe(const toml::node& node) {
   if (const auto* text = node.as_string()) return fmt::format("the string \"{}\"", text->get());
+  if (const auto* number = node.as_floating_point()) return fmt::format("{}", number->get());
+  if (const auto* list = node.as_array()) return describe(*list);
   if (node.is_table()) return "a section";
-  if (node.is_array() || node.is_date() || node.is_time() || node.is_date_time()) {
-    return node.is_array() ? "a list" : "a date or time";
-  }
+  if (node.is_date() || node.is_time() || node.is_date_time()) return "a date or time";
   std::ostringstream out;
   node.visit([&](const auto& concrete) {
     if constexpr (toml::is_value<decltype(concrete)>) out << concrete;
@@ -39,8 +54,9 @@ std::string describe(const toml::node& node) {
 [[noreturn]] void fail_value(const KeyRow& row, const std::string& where, const std::string& found) {
   const std::string range = allowed_range(row);
   const bool names_all = std::holds_alternative<StringKey>(row.kind) && !range.empty();
+  const char* between = std::holds_alternative<IntegerListKey>(row.kind) ? ", " : " ";
   fail_usage(fmt::format("{}{}: wants {}{}{}, got {}", where, row.name(), names_all ? "" : kind_name(row),
-                         names_all || range.empty() ? "" : " ", range, found));
+                         names_all || range.empty() ? "" : between, range, found));
 }
 
 // An integer, or a float that is exactly one (1e6).

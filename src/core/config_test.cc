@@ -85,11 +85,14 @@ TEST(Config, NamesFileLineKeyAndWhatIsAllowed) {
 TEST(Config, RefusesValuesOfOtherKinds) {
   EXPECT_THAT(message_of("seed = true"), HasSubstr("got true"));
   EXPECT_THAT(message_of("seed = -1"), HasSubstr("got -1"));
-  EXPECT_THAT(message_of("seed = [1]"), HasSubstr("got a list"));
+  EXPECT_THAT(message_of("seed = [1]"), HasSubstr("got the list [1]"));
   EXPECT_THAT(message_of("seed = 2020-01-01"), HasSubstr("got a date or time"));
   EXPECT_THAT(message_of("[seed]\nx = 1"), HasSubstr("got a section"));
   EXPECT_THAT(message_of("training.gamma = nan"), HasSubstr("got nan"));
-  EXPECT_THAT(message_of("network.hidden = []"), HasSubstr("wants a list of integers one or more"));
+  EXPECT_THAT(message_of("network.hidden = []"), HasSubstr("wants a list of integers, one or more"));
+  EXPECT_THAT(message_of("network.hidden = [64, 0]"), HasSubstr("got the list [64, 0]"));
+  EXPECT_THAT(message_of("network.hidden = [1, 2, 3, 4, 5, 6, 7, [8], 0]"), HasSubstr("7, a list, ...]"));
+  EXPECT_THAT(message_of("training.gamma = 1.9"), HasSubstr("got 1.9"));
   EXPECT_THAT(message_of("network.hidden = [64, 0]"), HasSubstr("network.hidden"));
   EXPECT_THAT(message_of("network.hidden = [64, \"a\"]"), HasSubstr("network.hidden"));
   EXPECT_THAT(message_of("network.hidden = 64"), HasSubstr("got 64"));

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "core/files.h"
 #include "eaudeqn/error.h"
@@ -28,8 +29,12 @@ void add_curves(const std::string& text, const std::string& origin, std::map<std
       }
       all[environment] = std::move(curve);
     }
-  } catch (const nlohmann::json::exception& error) {
-    throw Error::failure(origin + ": no file of reference curves (docs/report.md has the format): " + error.what());
+  } catch (const nlohmann::json::parse_error& error) {
+    throw Error::failure(origin + ": no JSON from byte " + std::to_string(error.byte) +
+                         " on; docs/report.md has the format of reference curves");
+  } catch (const nlohmann::json::exception&) {
+    throw Error::failure(origin +
+                         ": no reference curves: a part is missing or of another type than docs/report.md says");
   }
 }
 

@@ -292,7 +292,8 @@ std::vector<Path> find_runs(const std::vector<Path>& paths) {
     }
   }
   if (runs.empty())
-    throw Error::usage("no run directory among " + paths.front().string() + " ...: files alone say too little");
+    throw Error::usage(fmt::format("{}{}: no run directory: files alone say too little", paths.front().string(),
+                                   paths.size() > 1 ? " and the others" : ""));
   return runs;
 }
 

@@ -41,7 +41,6 @@ const std::map<std::string, Words>& formats() {
   return table;
 }
 
-// A child that died by Ctrl-C, which the terminal sends to both, needs no explanation of ffmpeg's.
 std::string last_line(const std::string& text) {
   std::string trimmed = text;
   while (!trimmed.empty() && (trimmed.back() == '\n' || trimmed.back() == '\r')) trimmed.pop_back();
@@ -98,7 +97,13 @@ struct VideoWriter::State {
     arguments.reserve(command.size() + 1);
     for (std::string& word : command) arguments.push_back(word.data());
     arguments.push_back(nullptr);
-    const int failed = ::posix_spawnp(&child, "ffmpeg", &actions, nullptr, arguments.data(), environ);
+    // Ctrl-C is for us to answer: a terminal sends it to the whole group.
+    posix_spawnattr_t attributes;
+    ::posix_spawnattr_init(&attributes);
+    ::posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETPGROUP);
+    ::posix_spawnattr_setpgroup(&attributes, 0);
+    const int failed = ::posix_spawnp(&child, "ffmpeg", &actions, &attributes, arguments.data(), environ);
+    ::posix_spawnattr_destroy(&attributes);
     ::posix_spawn_file_actions_destroy(&actions);
     ::close(ends[1]);
     if (failed == 0) return;

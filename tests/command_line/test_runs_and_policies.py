@@ -8,7 +8,7 @@ import shutil
 import numpy as np
 import pytest
 from peers import read_policy
-from program import eaudeqn, eaudeqn_json, one_line_error, train
+from program import checkpoints, eaudeqn, eaudeqn_json, one_line_error, train
 
 
 @pytest.fixture(params=["run", "policy"])
@@ -132,7 +132,13 @@ def test_a_missing_policy_is_named(command, tmp_path):
 
 
 def test_a_directory_that_is_no_run_is_refused(tmp_path):
-    assert str(tmp_path) in one_line_error(eaudeqn("inspect", tmp_path, code=1))
+    message = one_line_error(eaudeqn("inspect", tmp_path, code=1))
+    assert str(tmp_path) in message and "neither a run directory" in message
+
+
+def test_another_file_of_a_run_is_not_taken_for_a_damaged_policy(finished_run):
+    for file in (finished_run / "config.toml", finished_run / "metrics.jsonl", checkpoints(finished_run)[0]):
+        assert "no policy; give the run directory" in one_line_error(eaudeqn("inspect", file, code=1))
 
 
 @pytest.mark.parametrize("array, said", [

@@ -167,6 +167,8 @@ def test_wrong_calls_are_errors_that_say_what_is_wrong(eaudeqn, pong, cartpole_r
         (lambda: image.session().act_on_frame(frames[0]), r"the frame: .* wants uint8 \(84, 84\)"),
         (lambda: vector.act(["a"] * 4), "wants float32"),
         (lambda: vector.act([0, np.nan, 0, 0]), "number 1 is NaN or infinite"),
+        (lambda: vector.act([0, 1e300, 0, 0]), "number 1 is NaN or infinite"),
+        (lambda: eaudeqn.Policy.load(f"{pong}\0ignored"), "embedded null byte"),
         (lambda: vector.forward(3.0), "the observations: got"),
         (lambda: vector.session().reset(), "no frames"),
     ]:

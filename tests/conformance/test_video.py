@@ -1,12 +1,15 @@
 """evaluate --video: filming changes no return, every step is in the film, and the report plays it."""
 
 import json
+import os
 import shutil
+import signal
 import subprocess
+import time
 
 import pytest
 from browser import Browser
-from program import CARTPOLE, HOPPER, PONG, changed, eaudeqn, eaudeqn_json, one_line_error, train
+from program import CARTPOLE, HOPPER, PONG, changed, eaudeqn, eaudeqn_json, one_line_error, program, train
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +54,21 @@ def test_report_plays_the_clip_of_a_run(pong, tmp_path):
         })""")
         assert width == film_facts(run / "video.mp4")["width"]
         assert browser.errors == [] and browser.requests == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_stopped_as_by_a_terminal_it_says_so_and_leaves_nothing(pong, tmp_path, number):
+    """A terminal sends Ctrl-C to all programs of the command; ffmpeg once ended first and was blamed."""
+    command = [program(), "evaluate", str(pong), "--steps", "100000", "--video", str(tmp_path / "film.mp4")]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, start_new_session=True)
+    while not any("unfinished" in entry.name for entry in tmp_path.iterdir()):
+        assert process.poll() is None
+        time.sleep(0.05)
+    os.killpg(process.pid, number)
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 1
+    assert errors.splitlines()[-1] == "error: evaluation stopped by a signal before its end; nothing was written"
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_ffmpeg_the_error_says_what_to_install(pong, tmp_path):

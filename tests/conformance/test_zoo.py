@@ -29,10 +29,12 @@ def test_a_policy_is_as_its_card_says(file):
     for key in ("environment", "algorithm", "step"):
         assert inspected[key] == card[key]
     assert inspected["active"] == card["active_weights"]
+    assert inspected["trained_sparsity"] == pytest.approx(card["sparsity"], rel=1e-9)
     count = EPISODES[card["environment"].split("/")[0]]
     played = eaudeqn_json("evaluate", policy, "--episodes", count, "--seed", card["seed"], "--json")
     assert played["sparsity"] == card["policy_sparsity"]
     assert played["epsilon"] == card["epsilon"]
+    assert played["trained_sparsity"] == inspected["trained_sparsity"]
     assert played["returns"] == pytest.approx(card["returns"][:count], rel=1e-9)
 
 
