@@ -109,9 +109,10 @@ struct WindowEntry {
 
 }  // namespace
 
-// A window begins at the first input that any output of the group still waits for.
+// A window begins at the first input that any output of the group still waits for, or at the aligned one before it.
 void SingleDense::arrange_windows(const LayerWeights& weights) {
-  const std::size_t width = window_width();
+  const std::size_t width = window_width(), inputs = window_inputs();
+  const auto alignment = static_cast<std::uint32_t>(inputs > width ? width : 1);
   constexpr std::size_t kBlockParts = kWindowSteps * kWindowGroups;
   const std::size_t sets = (outputs_ + kWindowGroups * width - 1) / (kWindowGroups * width);
   std::vector<float> values;
@@ -129,17 +130,18 @@ void SingleDense::arrange_windows(const LayerWeights& weights) {
         if (!row.empty()) base = std::min(base, row.back().input);
       }
       if (base == std::numeric_limits<std::uint32_t>::max()) return step;
+      base -= base % alignment;
       const std::size_t part = step * kWindowGroups + group % kWindowGroups;
       if (bases_.size() <= part) {
         bases_.resize(rounded(part + 1, kBlockParts), 0);
         values.resize(bases_.size() * width, 0.0F);
-        picks_.resize(bases_.size() / kBlockParts * width, 0);
+        picks_.resize(bases_.size() / kWordParts * width, 0);
       }
       bases_[part] = static_cast<std::uint16_t>(base);
       for (std::size_t i = 0; i < width; ++i) {
-        if (rows[i].empty() || rows[i].back().input >= base + width) continue;
+        if (rows[i].empty() || rows[i].back().input >= base + inputs) continue;
         values[part * width + i] = rows[i].back().value;
-        picks_[part / kBlockParts * width + i] |= (rows[i].back().input - base) << (4 * (part % kBlockParts));
+        picks_[part / kWordParts * width + i] |= (rows[i].back().input - base) << (kPickBits * (part % kWordParts));
         rows[i].pop_back();
       }
     }

@@ -35,7 +35,7 @@ class SingleDense {
   static std::size_t scratch_sums(const LayerSpec& spec) { return (spec.out + 63) / 64 * 64; }
 
   // outputs[o] for every output, before ReLU. `input`: all features, with the borders of the batch engine if the form
-  // is rows, else without; it can be read 16 floats further.
+  // is rows, else without; it can be read kMostWindowInputs floats further.
   void run(const float* input, SingleDenseScratch& scratch, float* outputs) const;
 
  private:

@@ -10,7 +10,8 @@
 
 namespace eaudeqn {
 
-SingleForward::SingleForward(std::shared_ptr<const SingleGeometry> geometry) : geometry_(std::move(geometry)) {
+SingleForward::SingleForward(std::shared_ptr<const SingleGeometry> geometry, bool wide_loads)
+    : geometry_(std::move(geometry)), wide_loads_(wide_loads) {
   const NetworkSpec& spec = geometry_->spec();
   std::size_t widest = 0, longest = 0, sums = 0;
   for (std::size_t t = 0; t < spec.tensors.size(); ++t) {
@@ -89,6 +90,7 @@ void SingleForward::convolution(const SingleWeights& weights, std::size_t index)
   runs.run = out.run();
   runs.mask = geometry.mask.data();
   runs.relu = operation.relu;
+  runs.wide = wide_loads_;
   runs.bytes = operation.input == 0 && geometry_->plan()->byte_planes;
   if (operation.residual >= 0) {
     const auto tensor = static_cast<std::size_t>(operation.residual);

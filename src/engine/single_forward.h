@@ -12,6 +12,7 @@
 #include <span>
 #include <vector>
 
+#include "engine/kernels/instruction_set.h"
 #include "engine/single_geometry.h"
 #include "engine/single_weights.h"
 
@@ -21,7 +22,8 @@ namespace eaudeqn {
 // Thread safety: one owner.
 class SingleForward {
  public:
-  explicit SingleForward(std::shared_ptr<const SingleGeometry> geometry);
+  // `wide_loads` changes the speed alone: what pays on this machine unless said.
+  explicit SingleForward(std::shared_ptr<const SingleGeometry> geometry, bool wide_loads = wide_loads_pay());
 
   // observation: [C][H*W], bytes or floats as the architecture says. Returns the network's outputs, valid until the
   // next call. Throws Error::failure for another size. `weights` must be of the same geometry.
@@ -36,6 +38,7 @@ class SingleForward {
   const float* flatten(std::size_t tensor, bool with_borders);
 
   std::shared_ptr<const SingleGeometry> geometry_;
+  bool wide_loads_;
   std::vector<AlignedBuffer> tensors_;
   std::vector<AlignedBuffer> splits_;  // by operation, empty where its input is not split
   AlignedBuffer observation_, flat_, pool_row_, outputs_;

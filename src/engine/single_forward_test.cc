@@ -76,7 +76,7 @@ void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t se
   RandomStream stream(seed, "single_forward_test");
   Network network(plan, false);
   prune_randomly(network, density, stream);
-  SingleForward single(geometry);
+  SingleForward single(geometry, false), wide(geometry, true);
   SingleWeights copies(geometry), in_place(geometry);
   copies.copy(network);
   in_place.refer_to(network);
@@ -85,6 +85,7 @@ void expect_equal_bits(const NetworkSpec& spec, double density, std::uint64_t se
     const auto expected = batch_outputs(plan, network, observation);
     ASSERT_EQ(to_vector(single.forward(copies, observation)), expected) << "own copies, observation " << i;
     ASSERT_EQ(to_vector(single.forward(in_place, observation)), expected) << "weights in place, observation " << i;
+    ASSERT_EQ(to_vector(wide.forward(copies, observation)), expected) << "wide loads, observation " << i;
   }
 }
 

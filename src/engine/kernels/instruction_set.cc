@@ -24,5 +24,17 @@ HWY_EXPORT(target_floats);
 const char* instruction_set() { return HWY_DYNAMIC_DISPATCH(target_name)(); }
 std::size_t vector_floats() { return HWY_DYNAMIC_DISPATCH(target_floats)(); }
 
+bool wide_loads_pay() {
+#if HWY_ARCH_X86
+  static const bool is_amd = [] {
+    __builtin_cpu_init();
+    return __builtin_cpu_is("amd") != 0;
+  }();
+  return is_amd;
+#else
+  return false;
+#endif
+}
+
 }  // namespace eaudeqn
 #endif

@@ -88,7 +88,12 @@ void multiply_groups_target(const GroupedMatrix& matrix, const float* input, flo
 using WideTag = hn::CappedTag<float, 16>;
 constexpr std::size_t kWideWidth = hn::MaxLanes(WideTag());
 
+// Where one instruction picks from two registers, there are a tenth to a quarter fewer parts at 90 to 99 % zeros, and
+// aligned windows, whose loads cross no cache line, do (from four registers: fewer still, but no quicker).
+constexpr std::size_t kWindowVectors = HWY_TARGET <= HWY_AVX3 ? 2 : 1;
+
 std::size_t window_width_target() { return kWideWidth >= 8 ? kWideWidth : 0; }
+std::size_t window_inputs_target() { return kWindowVectors * kWideWidth; }
 
 #if HWY_TARGET <= HWY_AVX2
 
@@ -101,10 +106,27 @@ HWY_INLINE hn::Vec<WideTag> load_window(const float* HWY_RESTRICT input) {
   return window;
 }
 
+constexpr std::size_t kPartsAhead = 64;  // a page: the hardware's fetching ahead ends with each
+
+// Lane i is input[pick], the pick being the lowest kPickBits bits of picks[i].
+HWY_INLINE hn::Vec<WideTag> pick_from_window(const float* HWY_RESTRICT input,
+                                             hn::Vec<hn::RebindToUnsigned<WideTag>> picks) {
+#if HWY_TARGET <= HWY_AVX3
+  // Highway has no name for it. It looks at the lowest five bits.
+  static_assert(kPickBits == 5 && kWindowVectors == 2 && kWideWidth == 16);
+  return hn::Vec<WideTag>{
+      _mm512_permutex2var_ps(load_window(input).raw, picks.raw, load_window(input + kWideWidth).raw)};
+#else
+  const auto own = hn::And(picks, hn::Set(hn::RebindToUnsigned<WideTag>(), kMostWindowInputs - 1));
+  return hn::TableLookupLanes(load_window(input),
+                              hn::IndicesFromVec(WideTag(), hn::BitCast(hn::RebindToSigned<WideTag>(), own)));
+#endif
+}
+
 void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRICT input, float* HWY_RESTRICT outputs) {
   const WideTag d;
   const hn::RebindToUnsigned<WideTag> du;
-  const hn::RebindToSigned<WideTag> di;
+  constexpr std::size_t kBlockParts = kWindowSteps * kWindowGroups;
   for (std::size_t s = 0; s < matrix.sets; ++s) {
     float* HWY_RESTRICT output = outputs + s * kWindowGroups * kWideWidth;
     hn::Vec<WideTag> sums[kWindowGroups];
@@ -112,15 +134,16 @@ void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRI
     for (std::size_t h = 0; h < kWindowGroups; ++h) sums[h] = hn::LoadU(d, output + h * kWideWidth);
     const std::size_t end = matrix.starts[s + 1];
     for (std::size_t block = matrix.starts[s]; block < end; ++block) {
-      auto picks = hn::LoadU(du, matrix.picks + block * kWideWidth);
+      auto picks = hn::Zero(du);
       EAUDEQN_UNROLL
-      for (std::size_t k = 0; k < kWindowSteps * kWindowGroups; ++k) {
-        const std::size_t part = block * kWindowSteps * kWindowGroups + k;
-        const auto lanes = hn::IndicesFromVec(d, hn::BitCast(di, hn::And(picks, hn::Set(du, kWideWidth - 1))));
-        const auto picked = hn::TableLookupLanes(load_window(input + matrix.bases[part]), lanes);
+      for (std::size_t k = 0; k < kBlockParts; ++k) {
+        const std::size_t part = block * kBlockParts + k;
+        picks = k % kWordParts == 0 ? hn::LoadU(du, matrix.picks + part / kWordParts * kWideWidth)
+                                    : hn::ShiftRight<kPickBits>(picks);
+        hwy::Prefetch(matrix.values + (part + kPartsAhead) * kWideWidth);
         hn::Vec<WideTag>& sum = sums[k % kWindowGroups];
-        sum = hn::MulAdd(hn::LoadU(d, matrix.values + part * kWideWidth), picked, sum);
-        picks = hn::ShiftRight<4>(picks);
+        sum = hn::MulAdd(hn::LoadU(d, matrix.values + part * kWideWidth),
+                         pick_from_window(input + matrix.bases[part], picks), sum);
       }
     }
     EAUDEQN_UNROLL
@@ -226,6 +249,7 @@ namespace eaudeqn {
 
 HWY_EXPORT(multiply_groups_target);
 HWY_EXPORT(window_width_target);
+HWY_EXPORT(window_inputs_target);
 HWY_EXPORT(multiply_windows_target);
 HWY_EXPORT(multiply_columns_target);
 HWY_EXPORT(multiply_rows_target);
@@ -236,6 +260,8 @@ void multiply_groups(const GroupedMatrix& matrix, const float* input, float* out
 }
 
 std::size_t window_width() { return HWY_DYNAMIC_DISPATCH(window_width_target)(); }
+
+std::size_t window_inputs() { return HWY_DYNAMIC_DISPATCH(window_inputs_target)(); }
 
 void multiply_windows(const WindowMatrix& matrix, const float* input, float* outputs) {
   HWY_DYNAMIC_DISPATCH(multiply_windows_target)(matrix, input, outputs);

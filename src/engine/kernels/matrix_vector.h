@@ -26,13 +26,15 @@ struct GroupedMatrix {
 };
 void multiply_groups(const GroupedMatrix& matrix, const float* input, float* outputs);
 
-// Sparse, for wide vectors: a part looks at width = window_width() inputs in one register and each of as many outputs
-// picks one of them. A step is a part for each of kWindowGroups groups of outputs side by side, or the multiply-adds
-// would wait for each other; kWindowSteps steps make a block, whose picks share one word per lane. Part p = (block *
-// kWindowSteps + step) * kWindowGroups + group of set s adds to output (s * kWindowGroups + group) * width + lane the
-// product values[p * width + lane] x input[bases[p] + pick], the pick being the p % 8th four bits of picks[block *
-// width + lane]. `input` can be read up to width - 1 floats past the last base.
-inline constexpr std::size_t kWindowGroups = 4, kWindowSteps = 2;
+// Sparse, for wide vectors: a part looks at window_inputs() inputs in one or two registers and each of width =
+// window_width() outputs picks one of them. A step is a part for each of kWindowGroups groups of outputs side by side,
+// or the multiply-adds would wait for each other; kWindowSteps steps make a block. Part p = (block * kWindowSteps +
+// step) * kWindowGroups + group of set s adds to output (s * kWindowGroups + group) * width + lane the product
+// values[p * width + lane] x input[bases[p] + pick], the pick being the p % kWordParts-th kPickBits bits of
+// picks[p / kWordParts * width + lane]. `input` can be read up to window_inputs() - 1 floats past the last base.
+inline constexpr std::size_t kWindowGroups = 4, kWindowSteps = 3, kPickBits = 5, kWordParts = 6;
+inline constexpr std::size_t kMostWindowInputs = std::size_t{1} << kPickBits;
+static_assert(kWindowGroups * kWindowSteps % kWordParts == 0, "a block has whole words");
 struct WindowMatrix {
   const std::size_t* starts = nullptr;  // blocks of each set
   const float* values = nullptr;
@@ -40,7 +42,8 @@ struct WindowMatrix {
   const std::uint16_t* bases = nullptr;
   std::size_t sets = 0;
 };
-std::size_t window_width();  // of this machine; 0 where vectors are too narrow for it
+std::size_t window_width();   // of this machine; 0 where vectors are too narrow for it
+std::size_t window_inputs();  // of this machine: width, or twice as many, whose bases should then be multiples of width
 void multiply_windows(const WindowMatrix& matrix, const float* input, float* outputs);
 
 // Dense: outputs[0, width) += sum over k of inputs[k] x values[columns[k] * width, + width). Width is a multiple of 8,

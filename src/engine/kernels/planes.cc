@@ -46,18 +46,18 @@ HWY_INLINE void finish_tile(const PlaneRuns& runs, D d, float bias, std::size_t 
   }
 }
 
-// Not wider than 8 floats: half of the loads of a run cross a cache line, and 64-byte loads all would.
-using SparseTag = hn::CappedTag<float, 8>;
-constexpr std::size_t kSparseWidth = hn::MaxLanes(SparseTag());
+// Half of the loads of 8 floats of a run cross a cache line, those of 16 nearly all do.
+using NarrowTag = hn::CappedTag<float, 8>;
+using WideTag = hn::CappedTag<float, 16>;
 constexpr std::size_t kSparseTile = kManyRegisters ? 24 : 13;  // one register for the weight, inputs from memory
 
-template <std::size_t kVectors>
+template <class Tag, std::size_t kVectors>
 HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, std::size_t cell) {
-  const SparseTag d;
+  const Tag d;
   const float* HWY_RESTRICT input = runs.input + cell;
   for (std::size_t k = 0; k < weights.channels; ++k) {
     const std::size_t o = weights.order[k];
-    hn::Vec<SparseTag> sums[kVectors];
+    hn::Vec<Tag> sums[kVectors];
     const auto bias = hn::Set(d, runs.bytes ? 0.0F : weights.biases[o]);
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) sums[v] = bias;
@@ -68,7 +68,7 @@ HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, st
         const float* HWY_RESTRICT source = whole_address(input + weights.offsets[i]);
         EAUDEQN_UNROLL
         for (std::size_t v = 0; v < kVectors; ++v) {
-          sums[v] = hn::MulAdd(weight, hn::LoadU(d, source + v * kSparseWidth), sums[v]);
+          sums[v] = hn::MulAdd(weight, hn::LoadU(d, source + v * hn::MaxLanes(d)), sums[v]);
         }
       }
     }
@@ -77,26 +77,35 @@ HWY_INLINE void sparse_tile(const SparsePlanes weights, const PlaneRuns runs, st
 }
 
 // The tile of `vectors` vectors, 1 .. kVectors.
-template <std::size_t kVectors>
+template <class Tag, std::size_t kVectors>
 void any_sparse_tile(const SparsePlanes& weights, const PlaneRuns& runs, std::size_t cell, std::size_t vectors) {
   if constexpr (kVectors > 0) {
     if (vectors == kVectors) {
-      sparse_tile<kVectors>(weights, runs, cell);
+      sparse_tile<Tag, kVectors>(weights, runs, cell);
     } else {
-      any_sparse_tile<kVectors - 1>(weights, runs, cell, vectors);
+      any_sparse_tile<Tag, kVectors - 1>(weights, runs, cell, vectors);
     }
   }
 }
 
-void sparse_planes_target(const SparsePlanes& weights, const PlaneRuns& runs) {
-  const std::size_t vectors = (runs.run + kSparseWidth - 1) / kSparseWidth;
+template <class Tag>
+void sparse_planes_of(const SparsePlanes& weights, const PlaneRuns& runs) {
+  constexpr std::size_t kWidth = hn::MaxLanes(Tag());
+  const std::size_t vectors = (runs.run + kWidth - 1) / kWidth;
   const std::size_t tiles = (vectors + kSparseTile - 1) / kSparseTile;
   std::size_t done = 0;
   for (std::size_t tile = 0; tile < tiles; ++tile) {  // of equal sizes, give or take one
     const std::size_t size = (vectors - done) / (tiles - tile);
-    any_sparse_tile<kSparseTile>(weights, runs, done * kSparseWidth, size);
+    any_sparse_tile<Tag, kSparseTile>(weights, runs, done * kWidth, size);
     done += size;
   }
+}
+
+void sparse_planes_target(const SparsePlanes& weights, const PlaneRuns& runs) {
+  if constexpr (hn::MaxLanes(WideTag()) > hn::MaxLanes(NarrowTag())) {
+    if (runs.wide) return sparse_planes_of<WideTag>(weights, runs);
+  }
+  sparse_planes_of<NarrowTag>(weights, runs);
 }
 
 using DenseTag = hn::CappedTag<float, 16>;

@@ -22,6 +22,7 @@ struct PlaneRuns {
   std::size_t residual_pitch = 0;
   bool relu = false;   // then max(0, .)
   bool bytes = false;  // the input holds bytes: sum x kByteScale + bias (byte_input.h)
+  bool wide = false;   // sparse: vectors of 16 floats where there are such, not of 8 (wide_loads_pay() tells)
 };
 
 // Output channel o sums, from biases[o] (bytes: from 0), the weights starts[s * channels + o] .. starts[s * channels +
