@@ -134,12 +134,13 @@ void multiply_windows_target(const WindowMatrix& matrix, const float* HWY_RESTRI
     for (std::size_t h = 0; h < kWindowGroups; ++h) sums[h] = hn::LoadU(d, output + h * kWideWidth);
     const std::size_t end = matrix.starts[s + 1];
     for (std::size_t block = matrix.starts[s]; block < end; ++block) {
+      const std::uint32_t* HWY_RESTRICT words = matrix.picks + block * (kBlockParts / kWordParts) * kWideWidth;
       auto picks = hn::Zero(du);
       EAUDEQN_UNROLL
       for (std::size_t k = 0; k < kBlockParts; ++k) {
         const std::size_t part = block * kBlockParts + k;
-        picks = k % kWordParts == 0 ? hn::LoadU(du, matrix.picks + part / kWordParts * kWideWidth)
-                                    : hn::ShiftRight<kPickBits>(picks);
+        picks =
+            k % kWordParts == 0 ? hn::LoadU(du, words + k / kWordParts * kWideWidth) : hn::ShiftRight<kPickBits>(picks);
         hwy::Prefetch(matrix.values + (part + kPartsAhead) * kWideWidth);
         hn::Vec<WideTag>& sum = sums[k % kWindowGroups];
         sum = hn::MulAdd(hn::LoadU(d, matrix.values + part * kWideWidth),
