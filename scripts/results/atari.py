@@ -12,14 +12,14 @@ from pathlib import Path
 
 import common
 import pictures
-from curves import INTERVAL, ITERATION, iterations, keep, of_environment, task_of
+from curves import INTERVAL, ITERATION, iterations, keep, label, of_environment, task_of
 
 
 def row(curve: dict, columns: int) -> str:
     means = iterations(curve)
     cells = " | ".join([f"{mean:.1f}" for mean in means] + ["-"] * (columns - len(means)))
     return (
-        f"| {curve['algorithm']}, F = {curve['features']} | {curve['seed']} | {curve['points'][-1][0]} | {cells} | {curve['points'][-1][3]:.3f} "
+        f"| {label(curve)}, F = {curve['features']} | {curve['seed']} | {curve['points'][-1][0]} | {cells} | {curve['points'][-1][3]:.3f} "
         f"| {curve['steps_per_second']} | {curve['threads']} | {curve['machine']} | {curve['date']} |"
     )
 
@@ -43,11 +43,11 @@ def draw(task: str, curves: list[dict], runs: list[list[float]]) -> str:
     last = max(curve["points"][-1][0] for curve in curves)
     published = [[(ITERATION * (i + 1), value) for i, value in enumerate(run) if ITERATION * (i + 1) <= last] for run in runs]
     pictures.mean_and_range(returns, published, "dense DQN, published", color="gray", linestyle="--", linewidth=1)
-    for kind in dict.fromkeys((curve["algorithm"], curve["features"]) for curve in curves):
-        rows = [curve["points"] for curve in curves if (curve["algorithm"], curve["features"]) == kind]
-        label = f"{kind[0]}, F = {kind[1]}, {len(rows)} run{'s' if len(rows) > 1 else ''}"
-        colour = pictures.mean_and_range(returns, [[(point[0], point[1]) for point in run if point[2]] for run in rows], label).get_color()
-        pictures.mean_and_range(sparsity, [[(point[0], point[3]) for point in run] for run in rows], label, color=colour)
+    for kind in dict.fromkeys((label(curve), curve["features"]) for curve in curves):
+        rows = [curve["points"] for curve in curves if (label(curve), curve["features"]) == kind]
+        text = f"{kind[0]}, F = {kind[1]}, {len(rows)} run{'s' if len(rows) > 1 else ''}"
+        colour = pictures.mean_and_range(returns, [[(point[0], point[1]) for point in run if point[2]] for run in rows], text).get_color()
+        pictures.mean_and_range(sparsity, [[(point[0], point[3]) for point in run] for run in rows], text, color=colour)
     returns.set_ylabel("training return")
     sparsity.set(ylabel="sparsity", ylim=(0, 1))
     for axes in (returns, sparsity):
@@ -76,7 +76,7 @@ def main() -> None:
         f"{statistics.fmean(run[i] for run in runs):.1f} ({min(run[i] for run in runs):.1f} to {max(run[i] for run in runs):.1f})"
         for i in range(columns)
     )
-    dense = "\n".join(f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in curves if curve["algorithm"] == "dqn")
+    dense = "\n".join(f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in curves if label(curve) == "dqn")
     task = task_of(arguments.environment)
     common.write_page(
         f"{task}_curves.md",
@@ -88,11 +88,11 @@ of the {ITERATION:,} agent steps before the step above it, sticky actions, uncli
 The picture has a point of ours for every {INTERVAL:,} steps. Sparsity is that of the network selected last. Steps/s is the median of a
 run; other programs may have run beside it. The CPU is that of the machine on which the curve was kept.
 
-Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {max(curve['steps'] for curve in curves)} --threads THREADS`;
-page by `scripts/results/atari.py {arguments.environment} --reference FILE RUN...`, which keeps the curves in `curves/`.
+Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {max(curve['steps'] for curve in curves)} --threads THREADS`,
+with `--set KEY=VALUE` where the row has one; page by `scripts/results/atari.py {arguments.environment} --reference FILE RUN...`, which keeps the curves in `curves/`.
 
 | algorithm | seed | steps done | {' | '.join(f"{end // 1000:,}k" for end in ends)} | sparsity | steps/s | threads | CPU | kept on |
-{'|---' * (8 + columns)}|
+{'|---' * (8 + max(columns, 1))}|
 {chr(10).join(row(curve, columns) for curve in curves)}
 | dense DQN, published | 5 runs | | {ranges} | 0 | | | | |
 

@@ -34,11 +34,34 @@ def keep(directory: Path, environment: str) -> None:
         "points": points,
     }  # fmt: skip
     name = f"{environment.split('/')[1]}_{curve['algorithm']}_seed{curve['seed']}.json"
+    if settings := other_settings(config):
+        curve["settings"] = ", ".join(settings)
+        name = name.replace("_seed", "_" + "_".join(setting.replace(".", "-") for setting in settings) + "_seed")
     if "features" in config["network"] and config["network"]["kind"] != "mlp":
         curve["features"] = config["network"]["features"]
         name = name.replace("_seed", f"_F{curve['features']}_seed")
     CURVES.mkdir(exist_ok=True)
     (CURVES / name).write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+
+
+def other_settings(config: dict) -> list[str]:
+    """What a run's config has other than the one that ships, but for what a curve names anyway."""
+    family, task = config["environment"].split("/")
+    folder = common.ROOT / "configs" / family
+    files = [folder / f"{name}.toml" for name in (f"{task}_{config['algorithm']}", config["algorithm"])]
+    shipped = tomllib.loads(next(file for file in files if file.exists()).read_text())
+    sections = {name: keys for name, keys in shipped.items() if isinstance(keys, dict)}
+    named = {"training.steps", "network.features"}
+    return [
+        f"{section}.{key}={json.dumps(config[section][key])}"
+        for section, keys in sections.items() for key, value in keys.items()
+        if config[section][key] != value and f"{section}.{key}" not in named
+    ]  # fmt: skip
+
+
+def label(curve: dict) -> str:
+    """The algorithm, and what was set otherwise: curves of one label differ by their seeds."""
+    return ", ".join([curve["algorithm"]] + ([curve["settings"]] if "settings" in curve else []))
 
 
 def evaluations(directory: Path) -> list[list[float]]:

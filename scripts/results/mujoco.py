@@ -13,7 +13,7 @@ from pathlib import Path
 
 import common
 import pictures
-from curves import final, finished, keep, of_environment, task_of
+from curves import final, finished, keep, label, of_environment, task_of
 
 SHOWN_EVERY = 50_000  # steps
 BEGIN, END = "<!-- runs:begin -->", "<!-- runs:end -->"
@@ -24,17 +24,17 @@ def row(curve: dict, shown: range) -> str:
     points = " | ".join(f"{returns[step]:.0f}" if step in returns else "-" for step in shown)
     done, _, critic, actor = curve["points"][-1]
     return (
-        f"| {curve['algorithm']} | {curve['seed']} | {done} | {points} | {final(curve):.0f} | {critic:.3f} | {actor:.3f} "
+        f"| {label(curve)} | {curve['seed']} | {done} | {points} | {final(curve):.0f} | {critic:.3f} | {actor:.3f} "
         f"| {curve['steps_per_second']} | {curve['threads']} | {curve['machine']} | {curve['date']} |"
     )
 
 
 def means(curves: list[dict]) -> str:
     lines = []
-    for algorithm in dict.fromkeys(curve["algorithm"] for curve in curves):
-        finals = [final(curve) for curve in curves if curve["algorithm"] == algorithm and finished(curve)]
+    for kind in dict.fromkeys(map(label, curves)):
+        finals = [final(curve) for curve in curves if label(curve) == kind and finished(curve)]
         if finals:
-            lines.append(f"- {algorithm}: {statistics.fmean(finals):.0f} over {len(finals)} finished runs ({min(finals):.0f} to {max(finals):.0f})")
+            lines.append(f"- {kind}: {statistics.fmean(finals):.0f} over {len(finals)} finished runs ({min(finals):.0f} to {max(finals):.0f})")
     return "\n".join(lines)
 
 
@@ -56,12 +56,12 @@ def draw(task: str, curves: list[dict], published: dict | None) -> str:
         steps = [step for step in published["envs"][task]["steps"] if step <= curves[0]["steps"]]
         runs = [list(zip(steps, run)) for run in published["envs"][task]["runs"]]
         pictures.mean_and_range(returns, runs, "SAC, published (training return)", color="gray", linestyle="--", linewidth=1)
-    for algorithm in dict.fromkeys(curve["algorithm"] for curve in curves):
-        rows = [curve["points"] for curve in curves if curve["algorithm"] == algorithm]
-        label = f"{algorithm}, {len(rows)} runs"
-        colour = pictures.mean_and_range(returns, [[(row[0], row[1]) for row in run] for run in rows], label).get_color()
-        pictures.mean_and_range(sparsity, [[(row[0], row[2]) for row in run] for run in rows], f"{algorithm}, critics", color=colour)
-        pictures.mean_and_range(sparsity, [[(row[0], row[3]) for row in run] for run in rows], f"{algorithm}, actor", color=colour, linestyle=":")
+    for kind in dict.fromkeys(map(label, curves)):
+        rows = [curve["points"] for curve in curves if label(curve) == kind]
+        text = f"{kind}, {len(rows)} run{'s' if len(rows) > 1 else ''}"
+        colour = pictures.mean_and_range(returns, [[(row[0], row[1]) for row in run] for run in rows], text).get_color()
+        pictures.mean_and_range(sparsity, [[(row[0], row[2]) for row in run] for run in rows], f"{kind}, critics", color=colour)
+        pictures.mean_and_range(sparsity, [[(row[0], row[3]) for row in run] for run in rows], f"{kind}, actor", color=colour, linestyle=":")
     returns.set_ylabel("return")
     sparsity.set(ylabel="sparsity", ylim=(0, 1))
     for axes in (returns, sparsity):
@@ -97,7 +97,8 @@ Returns are means of 10 episodes with the mean action. "last five" is the mean o
 sparsities of the last one. Steps/s is the median of a run; other programs may have run beside it. The
 CPU is that of the machine on which the curve was kept.
 
-Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {steps} --threads THREADS`;
+Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {steps} --threads THREADS`,
+with `--set KEY=VALUE` where the row has one;
 page by `scripts/results/mujoco.py {arguments.environment} RUN...`, which keeps the curves in `curves/`.
 
 {draw(task, curves, published)}

@@ -2,8 +2,9 @@
 
 import json
 import sys
+import tomllib
 
-from program import ROOT
+from program import ROOT, train
 
 sys.path.append(str(ROOT / "scripts" / "results"))  # last: mujoco.py there is not the package that Gymnasium imports
 
@@ -24,3 +25,14 @@ def test_training_returns_are_those_of_each_interval_and_the_sparsity_at_its_end
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "timing.jsonl").write_text(json.dumps({"step": 160_000}) + "\n")
     assert curves.training_returns(tmp_path) == [[50_000, 2.5, 2, 0.0], [100_000, None, 0, 0.25], [150_000, 8.0, 1, 0.25]]
+
+
+def test_runs_of_other_settings_are_not_taken_for_seeds_of_the_same(tmp_path):
+    train(["mujoco/Swimmer-v5", "--algorithm", "sac", "--steps", 20, "--seed", 3, "--set", "evaluation.episodes=1"], tmp_path / "run")
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert curves.other_settings(config) == ["evaluation.episodes=1"]
+    config["evaluation"]["episodes"] = 10
+    assert curves.other_settings(config) == []
+    config["population"]["reset_optimizer"] = not config["population"]["reset_optimizer"]
+    assert len(curves.other_settings(config)) == 1
+    assert curves.label({"algorithm": "sac", "settings": "a.b=1"}) == "sac, a.b=1" != curves.label({"algorithm": "sac"}) == "sac"
