@@ -8,6 +8,7 @@ from pathlib import Path
 
 import common
 
+CONFIGS = common.ROOT / "configs"
 CURVES = common.ROOT / "docs" / "results" / "curves"
 INTERVAL = 50_000  # steps of an Atari run between two points of its curve
 ITERATION = 250_000  # steps between two points of the published curves of Atari; whole INTERVALs
@@ -47,16 +48,25 @@ def keep(directory: Path, environment: str) -> None:
 def other_settings(config: dict) -> list[str]:
     """What a run's config has other than the one that ships, but for what a curve names anyway."""
     family, task = config["environment"].split("/")
-    folder = common.ROOT / "configs" / family
-    files = [folder / f"{name}.toml" for name in (f"{task}_{config['algorithm']}", config["algorithm"])]
-    shipped = tomllib.loads(next(file for file in files if file.exists()).read_text())
-    sections = {name: keys for name, keys in shipped.items() if isinstance(keys, dict)}
+    names = [f"{family}/{task}_{config['algorithm']}", f"{family}/{config['algorithm']}"]
+    settings = shipped(next(name for name in names if (CONFIGS / f"{name}.toml").exists()))
     named = {"training.steps", "network.features"}
-    return [
-        f"{section}.{key}={json.dumps(config[section][key])}"
-        for section, keys in sections.items() for key, value in keys.items()
-        if config[section][key] != value and f"{section}.{key}" not in named
-    ]  # fmt: skip
+    others = {}
+    for key, value in settings.items():
+        section, name = key.split(".")
+        if config[section][name] != value and key not in named:
+            others[key] = config[section][name]
+    return [f"{key}={json.dumps(value)}" for key, value in others.items()]
+
+
+def shipped(name: str) -> dict:
+    """section.key: value of the config of that name, with what it is based on."""
+    table = tomllib.loads((CONFIGS / f"{name}.toml").read_text())
+    settings = shipped(table["base"]) if "base" in table else {}
+    for section, keys in table.items():
+        if isinstance(keys, dict):
+            settings.update({f"{section}.{key}": value for key, value in keys.items()})
+    return settings
 
 
 def label(curve: dict) -> str:
