@@ -69,14 +69,14 @@ def mujoco() -> list[tuple[str, str, str]]:
     rows = []
     for environment in sorted({curve["environment"] for curve in curves.every()}):
         of_task = curves.of_environment(environment)
-        sparse, dense = ([curve for curve in of_task if curve["algorithm"] == name] for name in ("eaudesac", "sac"))
-        if not sparse or not dense or not all(map(curves.finished, of_task)):
+        sparse, dense = ([curve for curve in of_task if curves.label(curve) == name] for name in ("eaudesac", "sac"))
+        if not sparse or not dense or not all(map(curves.finished, sparse + dense)):
             continue
         zeros = statistics.fmean(curve["points"][-1][3] for curve in sparse)
         own, rival = (statistics.fmean(map(curves.final, kind)) for kind in (sparse, dense))
         task = curves.task_of(environment)
         rows.append((
-            f"EauDeSAC on {environment}, {of_task[0]['steps']:,} steps, {len(sparse)} seeds",
+            f"EauDeSAC on {environment}, {sparse[0]['steps']:,} steps, {len(sparse)} seeds",
             f"return {own:.0f} with {100 * zeros:.0f} % zeros in the actor; dense SAC: {rival:.0f}",
             f"[{task}](docs/results/{task}.md)",
         ))  # fmt: skip
