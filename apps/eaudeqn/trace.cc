@@ -8,6 +8,7 @@
 #include <memory>
 
 #include "commands.h"
+#include "core/files.h"
 #include "core/npy.h"
 #include "eaudeqn/error.h"
 
@@ -49,10 +50,7 @@ int run_trace_command(const Arguments& arguments) {
                           ? run_continuous(*environment, actions, arguments.actions, initial_state)
                           : run_trace(*environment, to_integers(actions, arguments.actions), initial_state);
   const std::filesystem::path directory(arguments.output);
-  std::error_code code;
-  std::filesystem::create_directories(directory, code);
-  if (code)
-    throw Error::failure(directory.string() + ": cannot be created: " + code.message() + "; choose another --output");
+  make_output_directory(directory);
   const std::vector<std::size_t> steps = {trace.rewards.size()};
   write(directory / "observations.npy", trace.element_type, trace.observation_shape, trace.observations);
   write(directory / "rewards.npy", "f8", steps, std::as_bytes(std::span(trace.rewards)));

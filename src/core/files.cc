@@ -259,7 +259,8 @@ void write_file_atomically(const std::filesystem::path& name, std::span<const st
     write_all(to, pieces, name);
     return;
   }
-  if (is_stream(name)) {
+  std::error_code none;
+  if (std::filesystem::is_other(name, none)) {
     const Descriptor to(name, O_WRONLY, "write it");
     write_all(to, pieces, name);
     return;
@@ -280,6 +281,14 @@ void write_file_atomically(const std::filesystem::path& file, std::span<const st
 
 void write_file_atomically(const std::filesystem::path& file, const std::string& text) {
   write_file_atomically(file, std::as_bytes(std::span(text)));
+}
+
+void make_output_directory(const std::filesystem::path& directory) {
+  std::error_code code;
+  std::filesystem::create_directories(directory, code);
+  if (!code) return;
+  throw Error::failure(
+      fmt::format("{}: cannot be created: {}; choose another --output", directory.string(), code.message()));
 }
 
 void remove_unfinished_files(const std::filesystem::path& directory) {

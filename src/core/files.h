@@ -25,6 +25,9 @@ void write_file_atomically(const std::filesystem::path& file, const std::string&
 // write_file_atomically writes into it, not in its place.
 bool is_stream(const std::filesystem::path& file);
 
+// Makes it with all above it, where it is not there yet. Throws Error::failure that names --output.
+void make_output_directory(const std::filesystem::path& directory);
+
 // Removes what write_file_atomically left in `directory` when its process was killed meanwhile. Call it while no other
 // process can be writing there (under a DirectoryLock). Never throws for what it cannot remove.
 void remove_unfinished_files(const std::filesystem::path& directory);

@@ -248,14 +248,6 @@ class LocalSweep {
   Clock::time_point told_ = Clock::now();
 };
 
-void make_directory(const Path& directory) {
-  std::error_code code;
-  std::filesystem::create_directories(directory, code);
-  if (!code) return;
-  throw Error::failure(
-      fmt::format("{}: cannot be created: {}; choose another --output", directory.string(), code.message()));
-}
-
 }  // namespace
 
 void prepare_sweep(const Sweep& sweep, const Path& directory) {
@@ -268,12 +260,12 @@ void prepare_sweep(const Sweep& sweep, const Path& directory) {
                     "move that directory away to begin this run anew",
                     place.string(), difference));
   }
-  make_directory(directory);
+  make_output_directory(directory);
   write_file_atomically(directory / "sweep.toml", sweep.text);
 }
 
 void prepare_run(const SweepRun& run, const Path& run_directory) {
-  make_directory(run_directory);
+  make_output_directory(run_directory);
   const Path config_file = run_directory / "config.toml";
   if (!std::filesystem::exists(config_file)) write_file_atomically(config_file, to_toml(run.config));
 }

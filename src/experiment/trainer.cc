@@ -312,12 +312,7 @@ class Run {
 
 // Makes the run directory, or checks that it holds this very run.
 void prepare_directory(const Config& config, const TrainOptions& options) {
-  std::error_code code;
-  std::filesystem::create_directories(options.output, code);
-  if (code) {
-    throw Error::failure(
-        fmt::format("{}: cannot be created: {}; choose another --output", options.output.string(), code.message()));
-  }
+  make_output_directory(options.output);
   const Path config_file = options.output / "config.toml";
   if (!std::filesystem::exists(config_file)) {
     write_file_atomically(config_file, to_toml(config));

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 
+#include "core/files.h"
 #include "eaudeqn/error.h"
 
 namespace eaudeqn {
@@ -21,12 +22,8 @@ DatasetWriter::DatasetWriter(const DatasetWriterSpec& spec) : spec_(spec) {
   auto bytes = static_cast<std::size_t>(spec.frame_type[1] - '0');
   for (const std::size_t extent : spec.frame_shape) bytes *= extent;
   zeros_.resize(bytes);
+  make_output_directory(spec.directory);
   std::error_code code;
-  std::filesystem::create_directories(spec.directory, code);
-  if (code) {
-    throw Error::failure(
-        fmt::format("{}: cannot be created: {}; choose another --output", spec.directory.string(), code.message()));
-  }
   for (const auto& entry : std::filesystem::directory_iterator(spec.directory, code)) {
     const std::string name = entry.path().filename().string();
     if (!name.starts_with("$store$_") || !name.ends_with(".gz")) continue;
