@@ -45,17 +45,10 @@ class FittedWeights {
 
   void add(std::size_t weights, int worker) {
     const std::size_t done = done_.fetch_add(weights) + weights;
-    if (worker == 0) tell(done);
+    if (worker == 0 && *progress_) (*progress_)(static_cast<double>(done) / static_cast<double>(all_));
   }
-
-  // After each part of the work: the other threads may have done all of it.
-  void tell() const { tell(done_.load()); }
 
  private:
-  void tell(std::size_t done) const {
-    if (*progress_) (*progress_)(static_cast<double>(done) / static_cast<double>(all_));
-  }
-
   const FitProgress* progress_;
   std::size_t all_ = 0;
   std::atomic<std::size_t> done_{0};
@@ -229,7 +222,6 @@ Policy quantize_observed(const Policy& policy, const ObservedPolicy& observed, T
       const Outputs outputs(before.layers.back(), layer.bias.size(), policy.discrete_actions());
       fit_outputs(layer, own, outputs, samples, wanted, pool, done);
     }
-    done.tell();
     fitted.layers[l] = std::move(layer);
   }
   return fitted;

@@ -75,7 +75,8 @@ TEST_P(QuantizedByObservations, TellsHowFarItIs) {
   EXPECT_EQ(shares.back(), 1.0);
 }
 
-// Of several threads the calling one may get few rows, or none: a machine with other work once left it eight.
+// Of several threads the calling one may get few rows, or none: a machine with other work once left it eight. What it
+// does alone at the end is told in any case.
 TEST_P(QuantizedByObservations, TellsHowFarItIsWhateverTheThreadsShareOut) {
   ThreadPool many(8);
   std::vector<double> shares;
