@@ -22,10 +22,11 @@ using Distance = std::ptrdiff_t;
 constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
 constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON;
-// Units of a tile that meets two blocks: 24 accumulators of 32 registers, 12 of 16. Eight outputs, not twelve, divide a
-// panel.
-constexpr std::size_t kTileOutputs = HWY_MAX((kManyRegisters ? 16 : 12) / (2 * kVectors), std::size_t{1});
-constexpr std::size_t kTileInputs = HWY_MAX((kManyRegisters ? 24 : 12) / (2 * kVectors), std::size_t{1});
+// Blocks that a tile meets, and its units: 24 accumulators of 32 registers, 12 of 16, where two blocks would leave no
+// registers for their pixels. Eight outputs, not twelve, divide a panel.
+constexpr std::size_t kTileBlocks = kManyRegisters ? 2 : 1;
+constexpr std::size_t kTileOutputs = HWY_MAX((kManyRegisters ? 16 : 12) / (kTileBlocks * kVectors), std::size_t{1});
+constexpr std::size_t kTileInputs = HWY_MAX((kManyRegisters ? 24 : 12) / (kTileBlocks * kVectors), std::size_t{1});
 
 template <std::size_t kBlocks>
 using Pixel = Vector[kBlocks][kVectors];
@@ -143,7 +144,9 @@ void forward_panels_target(const PanelWeights& weights, std::size_t first, std::
     const std::size_t end = HWY_MIN(begin + kSegment, weights.inputs);
     std::size_t block = 0;
     for (; block + 2 <= blocks; block += 2) {
-      for (std::size_t panel = first; panel < last; ++panel) forward_block<2>(f, panel, block, begin, end);
+      for (std::size_t panel = first; panel < last; ++panel) {
+        for (std::size_t b = block; b < block + 2; b += kTileBlocks) forward_block<kTileBlocks>(f, panel, b, begin, end);
+      }
     }
     for (std::size_t panel = first; block < blocks && panel < last; ++panel) {
       forward_block<1>(f, panel, block, begin, end);
@@ -211,25 +214,30 @@ HWY_INLINE void input_remainder(const PanelWeights& weights, const ColumnGradien
   }
 }
 
+// Blocks [block, end_block), kBlocks at a time; each tile's weights stay in the first-level cache for all of them.
 template <std::size_t kBlocks>
-void input_block(const PanelWeights& weights, std::size_t first, std::size_t last, const ColumnGradients& g,
-                 std::size_t block) {
+void input_blocks(const PanelWeights& weights, std::size_t first, std::size_t last, const ColumnGradients& g,
+                  std::size_t block, std::size_t end_block) {
   constexpr std::size_t kPanels = 8;  // their gradients, with two blocks 16 KB, stay in the first-level cache
   for (std::size_t panel = 0; panel < weights.panels(); panel += kPanels) {
     const std::size_t end = HWY_MIN(panel + kPanels, weights.panels());
     std::size_t input = first;
     for (; input + kTileInputs <= last; input += kTileInputs) {
-      input_tile<kTileInputs, kBlocks>(weights, g, input, block, panel, end);
+      for (std::size_t b = block; b < end_block; b += kBlocks) {
+        input_tile<kTileInputs, kBlocks>(weights, g, input, b, panel, end);
+      }
     }
-    input_remainder<kTileInputs - 1, kBlocks>(weights, g, input, last - input, block, panel, end);
+    for (std::size_t b = block; b < end_block; b += kBlocks) {
+      input_remainder<kTileInputs - 1, kBlocks>(weights, g, input, last - input, b, panel, end);
+    }
   }
 }
 
 void input_gradient_panels_target(const PanelWeights& weights, std::size_t first, std::size_t last,
                                   const ColumnGradients& g) {
   std::size_t block = 0;
-  for (; block + 2 <= g.blocks; block += 2) input_block<2>(weights, first, last, g, block);
-  if (block < g.blocks) input_block<1>(weights, first, last, g, block);
+  for (; block + 2 <= g.blocks; block += 2) input_blocks<kTileBlocks>(weights, first, last, g, block, block + 2);
+  if (block < g.blocks) input_blocks<1>(weights, first, last, g, block, block + 1);
 }
 
 // kInputs inputs x the panels of one vector row.
