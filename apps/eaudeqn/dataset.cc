@@ -1,4 +1,5 @@
-// `eaudeqn dataset record`: a dataset for offline learning from a real run.
+// `eaudeqn dataset record` and `eaudeqn dataset replay`: datasets for offline learning, of a policy that plays and of
+// what a training run has seen.
 #include <fmt/format.h>
 
 #include <memory>
@@ -56,11 +57,58 @@ int run_record(Arguments arguments) {
   return 0;
 }
 
+struct ReplayArguments {
+  std::string run, output;
+  bool quiet = false;
+};
+
+int run_replay(const ReplayArguments& arguments) {
+  install_stop_handlers();
+  ProgressLine progress;
+  RateMeter rate;
+  const auto report = [&](std::uint64_t written, const ReplayRecordSize& size) {
+    if (arguments.quiet || !progress.due()) return;
+    rate.add(static_cast<std::int64_t>(written));
+    const std::string eta =
+        rate.per_second() > 0 ? format_duration(static_cast<double>(size.entries - written) / rate.per_second()) : "?";
+    progress.show(fmt::format("entry {} of {}, {:.0f}/s, ETA {}", written, size.entries, rate.per_second(), eta));
+  };
+  const ReplayRecordSize size = record_replay({arguments.run, arguments.output}, stop_requested, report);
+  if (arguments.quiet) return 0;
+  progress.print(fmt::format("{}: {} entries, {} steps of {} episodes", arguments.output, size.entries, size.steps,
+                             size.episodes));
+  if (size.steps < size.run_steps) {
+    progress.print(
+        fmt::format("The run had taken {} steps; its replay holds only the newest. To have them all, train "
+                    "with replay.capacity at least training.steps.",
+                    size.run_steps));
+  }
+  return 0;
+}
+
+void add_replay(CLI::App& dataset, Run& run) {
+  auto* command = dataset.add_subcommand(
+      "replay",
+      "Write what a training run has seen, from its first random steps to its last good ones: the replay of its newest "
+      "checkpoint, in the order of time, as the same files. Train with replay.capacity at least training.steps and "
+      "nothing is missing.");
+  auto arguments = std::make_shared<ReplayArguments>();
+  command->add_option("run", arguments->run, "Directory of a run of dqn or a relative that is not going on now")
+      ->required()
+      ->type_name("RUN");
+  command->add_option("--output", arguments->output, "Folder for the files; made if it is not there")
+      ->required()
+      ->type_name("DIR");
+  command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");
+  command->callback([arguments, &run] { run = [arguments] { return run_replay(*arguments); }; });
+}
+
 }  // namespace
 
 void add_dataset(CLI::App& app, Run& run) {
   auto* dataset = app.add_subcommand("dataset", "Make datasets for offline learning (cql and its sparse relatives).");
   dataset->require_subcommand(1);
+  add_replay(*dataset, run);
   auto* command = dataset->add_subcommand(
       "record",
       "Play a policy and write the files of the DQN Replay Dataset: gzip'd .npy arrays of observations, actions, "

@@ -60,6 +60,8 @@ class DqnLearner : public Learner {
   }
   NamedNumbers sparsities() const override { return {}; }
 
+  const Replay* memory() const override { return &replay_; }
+
   std::set<std::string> save(ArchiveWriter& archive, const std::filesystem::path& segments) override {
     agent_.save(archive);
     archive.add<std::byte>("frame_stack", stack_.planes());

@@ -16,6 +16,7 @@
 #include "engine/network.h"
 #include "environments/environment.h"
 #include "population/population.h"
+#include "replay/replay.h"
 
 namespace eaudeqn {
 
@@ -43,6 +44,9 @@ class Learner {
   // For metrics: how much it explores at `step`, and sparsities other than the population's.
   virtual NamedNumbers exploration(std::int64_t step) const = 0;
   virtual NamedNumbers sparsities() const = 0;
+
+  // What it remembers, as a whole; nullptr if that is no replay of frames.
+  virtual const Replay* memory() const { return nullptr; }
 
   // Of what it learns from that checkpoints do not hold, a dataset: another number where that is another one. 0:
   // nothing.

@@ -1,30 +1,42 @@
 // See record.h.
 #include "experiment/record.h"
 
+#include <fmt/format.h>
+
 #include <algorithm>
+#include <memory>
 #include <optional>
 
 #include "agents/dqn.h"
+#include "core/files.h"
 #include "core/frame_stack.h"
 #include "core/random.h"
 #include "eaudeqn/error.h"
 #include "environments/environment.h"
+#include "experiment/run_directory.h"
+#include "experiment/run_state.h"
 #include "replay/dataset_writer.h"
 
 namespace eaudeqn {
 namespace {
 
-DatasetWriterSpec writer_spec(const RecordRequest& request, const EnvironmentSpec& environment) {
+DatasetWriterSpec writer_spec(const std::filesystem::path& output, const EnvironmentSpec& environment,
+                              std::uint64_t entries) {
   if (environment.continuous()) {
     throw Error::usage(environment.name + " has actions that are vectors, for which the dataset has no place");
   }
   DatasetWriterSpec spec;
-  spec.directory = request.output;
+  spec.directory = output;
   spec.frame_type = environment.npy_type();
   spec.frame_shape = environment.frame_shape;
   spec.stack = environment.stack;
-  spec.entries = request.steps;
+  spec.entries = entries;
   return spec;
+}
+
+void refuse_if(bool stopped, const std::filesystem::path& output) {
+  if (!stopped) return;
+  throw Error::failure(output.string() + ": stopped by a signal before the end; files that are not whole were removed");
 }
 
 }  // namespace
@@ -35,7 +47,7 @@ RecordProgress record_dataset(const Network* network, const RecordRequest& reque
   RandomStream exploration(request.seed, "record exploration");
   const auto environment = make_environment(request.environment, seeds.next_u32() >> 1, request.horizon);
   const EnvironmentSpec& spec = environment->spec();
-  DatasetWriter writer(writer_spec(request, spec));
+  DatasetWriter writer(writer_spec(request.output, spec, request.steps));
   FrameStack stack(spec.stack, spec.frame_bytes());
   std::optional<GreedyActor> actor;
   std::optional<SingleWeights> weights;
@@ -52,10 +64,7 @@ RecordProgress record_dataset(const Network* network, const RecordRequest& reque
     double episode_return = 0;
     bool over = false;
     while (!over && !writer.full()) {
-      if (stop()) {
-        throw Error::failure(request.output.string() +
-                             ": stopped by a signal before the end; files that are not whole were removed");
-      }
+      refuse_if(stop(), request.output);
       const bool random = !actor || exploration.uniform() < request.epsilon;
       const int action =
           random ? static_cast<int>(exploration.below(spec.actions())) : actor->act(*weights, stack.planes());
@@ -71,6 +80,50 @@ RecordProgress record_dataset(const Network* network, const RecordRequest& reque
     }
   }
   return state;
+}
+
+namespace {
+
+// The state of a run at its newest checkpoint.
+std::unique_ptr<RunState> load_newest(const std::filesystem::path& run) {
+  const Config config = load_config(run / "config.toml");
+  CheckpointFolder checkpoints(run);
+  const auto newest = checkpoints.newest();
+  if (!newest) throw Error::failure(run.string() + ": has no checkpoint, and so no replay");
+  auto state = std::make_unique<RunState>(config);
+  state->load(config, checkpoints, *newest);
+  if (state->learner->memory() == nullptr) {
+    throw Error::usage(
+        fmt::format("{}: a run of {}; only runs that learn online from frames (dqn and its relatives) "
+                    "have a replay to write",
+                    run.string(), config.algorithm));
+  }
+  return state;
+}
+
+}  // namespace
+
+ReplayRecordSize record_replay(const ReplayRecordRequest& request, const std::function<bool()>& stop,
+                               const std::function<void(std::uint64_t, const ReplayRecordSize&)>& progress) {
+  if (!std::filesystem::exists(request.run / "config.toml")) {
+    throw Error::failure(request.run.string() + ": no run directory; it has no config.toml");
+  }
+  const DirectoryLock lock(request.run);  // a run that goes on would delete the checkpoint while it is read
+  const auto state = load_newest(request.run);
+  const Replay& replay = *state->learner->memory();
+  const EnvironmentSpec& environment = state->environment->spec();
+  const Replay::Held held = replay.held();
+  const ReplayRecordSize size{held.steps + held.episodes * (environment.stack - 1), held.steps, replay.total_added(),
+                              held.episodes};
+  if (size.steps == 0) throw Error::failure(request.run.string() + ": its replay holds no episode from its beginning");
+  DatasetWriter writer(writer_spec(request.output, environment, size.entries));
+  replay.walk([&](const RecordedStep& step) {
+    refuse_if(stop(), request.output);
+    if (step.first) writer.begin_episode();
+    writer.add(step.frame, step.action, step.reward, step.over);
+    progress(writer.written(), size);
+  });
+  return size;
 }
 
 }  // namespace eaudeqn

@@ -29,6 +29,12 @@ void check_frame(std::span<const std::byte> frame, const ReplaySpec& spec) {
                                    frame.size(), spec.frame_bytes));
 }
 
+void read_frame(FrameReader& reader, const Segment& segment, std::uint64_t record, std::span<std::byte> to) {
+  if (!reader.read(segment, record % kRecordsPerSegment, to)) {
+    throw Error::failure(fmt::format("replay: frame {} in memory is damaged; check the machine's memory", record));
+  }
+}
+
 // Fills one sampled transition's rows of a batch.
 class Gatherer {
  public:
@@ -99,10 +105,7 @@ void Gatherer::gather_frames(const Episode& episode, std::uint64_t record, std::
 }
 
 void Gatherer::read(std::uint64_t record, std::byte* frame) {
-  const std::span<std::byte> to(frame, state_.spec.frame_bytes);
-  if (!reader_.read(state_.segment_of(record), record % kRecordsPerSegment, to)) {
-    throw Error::failure(fmt::format("replay: frame {} in memory is damaged; check the machine's memory", record));
-  }
+  read_frame(reader_, state_.segment_of(record), record, {frame, state_.spec.frame_bytes});
 }
 
 }  // namespace
@@ -191,6 +194,33 @@ void Replay::add(int action, float reward, bool terminal, bool truncated, std::s
 std::size_t Replay::size() const { return state_->complete_transitions() - state_->oldest_transition(); }
 
 std::uint64_t Replay::total_added() const { return state_->transitions; }
+
+Replay::Held Replay::held() const {
+  Held held;
+  for (std::size_t i = 0; i < state_->episodes.size(); ++i) {
+    if (!state_->is_whole(i) || state_->steps_of(i) == 0) continue;
+    ++held.episodes;
+    held.steps += state_->steps_of(i);
+  }
+  return held;
+}
+
+void Replay::walk(const std::function<void(const RecordedStep&)>& visit) const {
+  std::vector<std::byte> frame(state_->spec.frame_bytes);
+  FrameReader reader;
+  for (std::size_t i = 0; i < state_->episodes.size(); ++i) {
+    if (!state_->is_whole(i)) continue;
+    const Episode& episode = state_->episodes[i];
+    for (std::uint64_t step = 0; step < state_->steps_of(i); ++step) {
+      const std::uint64_t record = episode.first_record + step;
+      const Segment& segment = state_->segment_of(record);
+      const std::size_t place = record % kRecordsPerSegment;
+      read_frame(reader, segment, record, frame);
+      const bool last = step + 1 == state_->steps_of(i);
+      visit({frame, segment.action(place), segment.reward(place), step == 0, last && episode.end != EpisodeEnd::none});
+    }
+  }
+}
 
 std::size_t Replay::memory_bytes() const {
   std::size_t bytes = sizeof(State) + state_->encoder.memory_bytes();

@@ -4,6 +4,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <set>
 #include <span>
@@ -35,6 +36,15 @@ struct Batch {
                                              // episode keeps its discount: it bootstraps from its last frame
 };
 
+// A transition as it was added.
+struct RecordedStep {
+  std::span<const std::byte> frame;  // the newest one before the action; valid during the call that shows it
+  std::int32_t action = 0;
+  float reward = 0;
+  bool first = false;  // of its episode
+  bool over = false;   // the episode ended with it, in whatever way
+};
+
 // Thread safety: sample is const apart from the stream and may run beside other samples, not beside add.
 class Replay {
  public:
@@ -54,6 +64,14 @@ class Replay {
   // is sampleable once its n steps (or its episode's end) are stored. Deterministic: which transitions are drawn
   // depends only on the stream and on what was added. Needs size() >= 1.
   void sample(RandomStream& stream, std::size_t batch_size, Batch& batch) const;
+
+  // Shows in the order of time every transition of the episodes that are held from their first one on, those too that
+  // wait for their n steps. held: how many these are.
+  struct Held {
+    std::uint64_t steps = 0, episodes = 0;
+  };
+  Held held() const;
+  void walk(const std::function<void(const RecordedStep&)>& visit) const;
 
   // Incremental save. Frames live in immutable segment files in `segments_directory`, each written once (atomically,
   // with a checksum in its name's record); the rest goes into the archive under `prefix`. `save` writes only segments

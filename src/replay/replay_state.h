@@ -47,6 +47,10 @@ struct ReplayState {
   std::uint64_t complete_transitions() const;
   std::uint64_t oldest_transition() const;
 
+  // Transitions of an episode, and whether its first one is still held.
+  std::uint64_t steps_of(std::size_t episode) const { return end_record(episode) - episodes[episode].first_record - 1; }
+  bool is_whole(std::size_t episode) const { return episodes[episode].first_transition >= oldest_transition(); }
+
   // Position in `episodes` of the episode of a transition that is still held.
   std::size_t episode_of(std::uint64_t transition) const;
   std::uint64_t end_record(std::size_t episode) const;  // one past its last

@@ -276,6 +276,57 @@ TEST(Replay, RefusesWhatIsNotAnEpisode) {
   EXPECT_EQ(replay.total_added(), 1U);
 }
 
+// What walk() shows, a line for each step.
+std::vector<std::string> walked(const Replay& replay) {
+  std::vector<std::string> lines;
+  std::uint64_t episodes = 0;
+  replay.walk([&](const RecordedStep& step) {
+    if (step.first) ++episodes;
+    lines.push_back(std::to_string(std::to_integer<int>(step.frame[1])) + " action " + std::to_string(step.action) +
+                    " reward " + std::to_string(static_cast<int>(step.reward)) + (step.first ? " first" : "") +
+                    (step.over ? " over" : ""));
+  });
+  EXPECT_EQ(replay.held().steps, lines.size());
+  EXPECT_EQ(replay.held().episodes, episodes);
+  return lines;
+}
+
+TEST(Replay, WalksThroughAllStepsInTheOrderOfTime) {
+  ReplaySpec spec = small_spec();
+  spec.n_step = 3;
+  Replay replay(spec);
+  EXPECT_TRUE(walked(replay).empty());
+  replay.begin_episode(frame(10));
+  replay.add(1, 5, false, false, frame(11));
+  replay.add(2, 6, true, false, frame(12));
+  replay.begin_episode(frame(20));
+  replay.add(3, 7, false, true, frame(21));
+  replay.begin_episode(frame(30));
+  replay.add(4, 8, false, false, frame(31));
+  replay.begin_episode(frame(40));  // the one before was abandoned
+  replay.add(0, 9, false, false, frame(41));
+  replay.add(1, 2, false, false, frame(42));  // waits for its n steps, and is shown
+  EXPECT_EQ(walked(replay),
+            (std::vector<std::string>{"10 action 1 reward 5 first", "11 action 2 reward 6 over",
+                                      "20 action 3 reward 7 first over", "30 action 4 reward 8 first over",
+                                      "40 action 0 reward 9 first", "41 action 1 reward 2"}));
+  replay.begin_episode(frame(50));  // begun, and nothing yet
+  EXPECT_EQ(walked(replay).size(), 6U);
+}
+
+TEST(Replay, WalksPastAnEpisodeWhoseBeginningIsGone) {
+  ReplaySpec spec = small_spec();
+  spec.capacity = 4;
+  Replay replay(spec);
+  replay.begin_episode(frame(10));
+  for (int i = 1; i <= 3; ++i) replay.add(i, 0, i == 3, false, frame(10 + i));
+  replay.begin_episode(frame(20));
+  replay.add(7, 0, false, false, frame(21));
+  EXPECT_EQ(walked(replay).size(), 4U);
+  replay.add(8, 0, false, false, frame(22));  // the oldest step falls out
+  EXPECT_EQ(walked(replay), (std::vector<std::string>{"20 action 7 reward 0 first", "21 action 8 reward 0"}));
+}
+
 TEST(Replay, RefusesToSampleNothing) {
   Replay replay(small_spec());
   RandomStream stream(1, "replay");

@@ -13,6 +13,7 @@ OPTIONS = {
     "forward": ["--observations", "--output"],
     "trace": ["--actions", "--seed", "--initial-state", "--output"],
     "dataset record": ["--policy", "--steps", "--output", "--epsilon", "--seed"],
+    "dataset replay": ["--output"],
     "sweep": ["--local", "--slurm", "--status", "--output", "--threads", "--json"],
     "list": [],
 }

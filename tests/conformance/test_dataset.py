@@ -1,7 +1,10 @@
-"""Datasets of `eaudeqn dataset record` read with NumPy, and datasets that NumPy wrote learnt from by the program."""
+"""Datasets of `eaudeqn dataset record` and `dataset replay` read with NumPy, and datasets that NumPy wrote learnt from by
+the program."""
 
 import gzip
+import json
 
+import gymnasium
 import numpy as np
 import pytest
 from program import eaudeqn, one_line_error
@@ -121,3 +124,83 @@ def test_a_broken_dataset_is_refused_by_the_name_of_its_file(tmp_path):
 def test_without_a_dataset_the_error_says_how_to_make_one(tmp_path):
     line = one_line_error(train("", tmp_path / "run", code=2))
     assert "dataset.path" in line and "dataset record" in line
+
+
+ONLINE = ["--quiet", "--set", "training.initial_samples=100", "--set", "evaluation.period=0", "--set", "evaluation.episodes=1"]
+
+
+def episodes_of(run):
+    lines = [json.loads(line) for line in (run / "metrics.jsonl").read_text().splitlines()]
+    return [(line["length"], line["return"]) for line in lines if line["event"] == "episode"]
+
+
+def test_what_a_run_has_seen_becomes_a_dataset_from_its_first_step_to_its_last(tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "data"
+    steps = 900
+    eaudeqn("train", "classic/CartPole-v1", "--algorithm", "dqn", *ONLINE, "--steps", steps, "--output", run)
+    said = eaudeqn("dataset", "replay", run, "--output", folder)
+    assert f"{steps} steps" in said.stdout + said.stderr
+    arrays = {part: load(folder, part) for part in STORED}
+    assert all(len(array) == steps for array in arrays.values())
+    # The episodes are those that the run told of, in its order.
+    ends = np.flatnonzero(arrays["terminal"])
+    assert np.diff(ends, prepend=-1).tolist() == [length for length, _ in episodes_of(run)]
+    returns = [part.sum() for part in np.split(arrays["reward"], ends + 1)[:-1]]
+    assert returns == [value for _, value in episodes_of(run)]
+    # Each action leads to the next observation, as Gymnasium computes it.
+    with gymnasium.make("CartPole-v1") as environment:
+        environment.reset(seed=0)
+        for i in range(steps - 1):
+            if arrays["terminal"][i]:
+                environment.reset()
+                continue
+            environment.unwrapped.state = tuple(arrays["observation"][i].astype(float))
+            observation, *_ = environment.step(int(arrays["action"][i]))
+            np.testing.assert_allclose(arrays["observation"][i + 1], observation, rtol=1e-5, atol=1e-6)
+    learned = tmp_path / "learned"
+    eaudeqn("train", "classic/CartPole-v1", "--algorithm", "eaudecql", "--quiet", "--steps", 300, "--set",
+            f"dataset.path={folder}", "--set", "dataset.buffer=200", "--set", "evaluation.period=0", "--output", learned)  # fmt: skip
+    assert (learned / "policy.safetensors").exists()
+
+
+def test_the_frames_of_a_run_are_written_behind_the_zeros_that_begin_each_episode(tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "data"
+    eaudeqn("train", "atari/Pong", "--algorithm", "dqn", *ONLINE, "--steps", 95, "--set", "training.horizon=40", "--set",
+            "replay.capacity=95", "--set", "network.features=8", "--output", run)  # fmt: skip
+    eaudeqn("dataset", "replay", run, "--output", folder, "--quiet")
+    frames, terminal = load(folder, "observation"), load(folder, "terminal")
+    assert len(frames) == 95 + 3 * PADDING and np.flatnonzero(terminal).tolist() == [42, 85], "truncated is over too"
+    for start in (0, 43, 86):
+        assert not frames[start : start + PADDING].any() and frames[start + PADDING].any()
+
+
+def test_a_run_whose_replay_forgot_its_beginning_gives_its_newest_episodes_and_says_so(tmp_path):
+    run, folder = tmp_path / "run", tmp_path / "data"
+    eaudeqn("train", "classic/CartPole-v1", "--algorithm", "dqn", *ONLINE, "--steps", 900, "--set", "replay.capacity=200",
+            "--output", run)  # fmt: skip
+    said = eaudeqn("dataset", "replay", run, "--output", folder)
+    text = said.stdout + said.stderr
+    assert "900 steps" in text and "replay.capacity" in text
+    lengths = [length for length, _ in episodes_of(run)]
+    rest = 900 - sum(lengths)  # of the episode that goes on
+    newest = []
+    while rest + sum(newest) + lengths[-1 - len(newest)] <= 200:
+        newest.insert(0, lengths[-1 - len(newest)])
+    terminal = load(folder, "terminal")
+    assert newest and np.diff(np.flatnonzero(terminal), prepend=-1).tolist() == newest
+    assert len(terminal) == rest + sum(newest)
+
+
+def test_a_run_without_a_replay_of_frames_is_refused(tmp_path, recorded):
+    def refused(run, code, words):
+        line = one_line_error(eaudeqn("dataset", "replay", run, "--output", tmp_path / "none", code=code))
+        assert str(run) in line and words in line, line
+        assert not (tmp_path / "none").exists()
+
+    refused(tmp_path / "missing", 1, "config.toml")
+    assert not (tmp_path / "missing").exists()
+    train(recorded, tmp_path / "offline")
+    refused(tmp_path / "offline", 2, "eaudecql")
+    sac = tmp_path / "sac"
+    eaudeqn("train", "mujoco/Hopper-v5", "--algorithm", "sac", *ONLINE, "--steps", 50, "--output", sac)
+    refused(sac, 2, "sac")
