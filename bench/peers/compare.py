@@ -200,7 +200,7 @@ def main():
     text = tables(results)
     print(text)
     if options.document:
-        document_machine(ROOT / "docs/performance.md", "peers", results["cpu"], text)
+        document_machine(ROOT / "docs/performance.md", "peers", f"{results['cpu']} ({results['isa']})", text)
     rows = [row for case in results["cases"] for row in case["rows"]]
     if any("missing" in result for row in rows for result in row["contestants"].values()):
         sys.exit("some contestants are missing: the tables say which")

@@ -31,6 +31,7 @@ def row(directory: Path) -> dict:
     return {
         "method": method(config),
         "seed": config["seed"],
+        "epsilon": config["evaluation"]["epsilon"],
         "curve": [(e["step"], e["mean_return"]) for e in evaluations],
         "last": evaluations[-1]["returns"],
         "sparsity": evaluations[-1]["sparsity"],
@@ -55,6 +56,29 @@ def table(rows: list[dict]) -> str:
     return "\n".join(lines)
 
 
+def by_method(rows: list[dict]) -> str:
+    """Over the seeds; nothing where there is only one."""
+    if len({r["seed"] for r in rows}) == 1:
+        return ""
+    lines = ["| method | seeds | last evaluation, mean of the seeds | lowest and highest seed | sparsity |", "|---" * 5 + "|"]
+    for name in sorted({r["method"] for r in rows}):
+        seeds = [r for r in rows if r["method"] == name]
+        last = [r["curve"][-1][1] for r in seeds]
+        sparsity = statistics.fmean(r["sparsity"] for r in seeds)
+        lines.append(f"| {name} | {len(seeds)} | {statistics.fmean(last):.1f} | {min(last):.1f} and {max(last):.1f} | {sparsity:.3f} |")
+    return "\n".join(lines) + "\n\n"
+
+
+def closing(rows: list[dict]) -> str:
+    if len({r["seed"] for r in rows}) > 1:
+        return ""
+    best = max(rows, key=lambda r: r["curve"][-1][1])
+    return (
+        f"\nHighest last evaluation: {best['method']} with {best['curve'][-1][1]:.1f}. 1 seed(s): a difference of\n"
+        "a few points between two rows says nothing.\n"
+    )
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("study", help="the name of the page and of the sweep file beside it")
@@ -66,7 +90,6 @@ def main() -> None:
     comment = [line.removeprefix("#") for line in file.read_text().splitlines() if line.startswith("#")]
     about = "\n".join(line.strip() for line in comment if not line.startswith("   "))
     commands = "\n".join("    " + line.strip() for line in comment if line.startswith("   "))
-    best = max(rows, key=lambda r: r["curve"][-1][1])
     spread = statistics.median(statistics.stdev(r["last"]) for r in rows)
     threads = ", ".join(str(count) for count in sorted(set().union(*(r["threads"] for r in rows))))
     common.write_page(
@@ -77,17 +100,14 @@ def main() -> None:
 
 {commands}
 
-Evaluation returns at epsilon 0.01, means of {len(rows[0]['last'])} episodes, after the number of steps above the column; the median standard
+Evaluation returns at epsilon {rows[0]['epsilon']:g}, means of {len(rows[0]['last'])} episodes, after the number of steps above the column; the median standard
 deviation of one evaluation's episodes is {spread:.1f}. Sparsity is that of the network that ships, at the end. Wall time holds
 everything: acting, learning, evaluating, saving; several runs side by side on a machine that did other work too, so
 times compare roughly. Updates are gradient steps of each network: with K = 5 each trains five networks.
 CPU: {common.machine()}; threads of a run: {threads}.
 
-{table(rows)}
-
-Highest last evaluation: {best['method']} with {best['curve'][-1][1]:.1f}. {len({r['seed'] for r in rows})} seed(s): a difference of
-a few points between two rows says nothing.
-""",
+{by_method(rows)}{table(rows)}
+{closing(rows)}""",
     )
 
 

@@ -46,9 +46,9 @@ inline bool has_joint_gradients(const Pass& pass, const Operation& operation) {
 void joint_gradients(std::span<const Pass> passes, std::size_t index, const WeightUpdate& update,
                      std::size_t first_feature, ThreadPool& pool);
 
-// The output gradients of a dense layer as kernels/panels.h wants them, and their pitch: an odd number of cache lines, so
-// that the samples' gradients of a panel, which are read again for every few inputs, meet all sets of the first-level
-// cache and not a few of them.
+// The output gradients of a dense layer as kernels/panels.h wants them, and their pitch: an odd number of cache lines,
+// so that the samples' gradients of a panel, which are read again for every few inputs, meet all sets of the
+// first-level cache and not a few of them.
 AlignedBuffer transposed_output_gradients(const Pass& pass, const Operation& operation, std::size_t pitch);
 inline std::size_t panel_pitch(const LayerSpec& spec) { return (spec.out + 31) / 32 * 32 + 16; }
 

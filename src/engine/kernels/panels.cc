@@ -145,7 +145,8 @@ void forward_panels_target(const PanelWeights& weights, std::size_t first, std::
     std::size_t block = 0;
     for (; block + 2 <= blocks; block += 2) {
       for (std::size_t panel = first; panel < last; ++panel) {
-        for (std::size_t b = block; b < block + 2; b += kTileBlocks) forward_block<kTileBlocks>(f, panel, b, begin, end);
+        for (std::size_t b = block; b < block + 2; b += kTileBlocks)
+          forward_block<kTileBlocks>(f, panel, b, begin, end);
       }
     }
     for (std::size_t panel = first; block < blocks && panel < last; ++panel) {
