@@ -108,7 +108,6 @@ void add_replay(CLI::App& dataset, Run& run) {
 void add_dataset(CLI::App& app, Run& run) {
   auto* dataset = app.add_subcommand("dataset", "Make datasets for offline learning (cql and its sparse relatives).");
   dataset->require_subcommand(1);
-  add_replay(*dataset, run);
   auto* command = dataset->add_subcommand(
       "record",
       "Play a policy and write the files of the DQN Replay Dataset: gzip'd .npy arrays of observations, actions, "
@@ -139,6 +138,7 @@ void add_dataset(CLI::App& app, Run& run) {
       ->capture_default_str();
   command->add_flag("--quiet", arguments->quiet, "No progress on the terminal");
   command->callback([arguments, &run] { run = [arguments] { return run_record(*arguments); }; });
+  add_replay(*dataset, run);
 }
 
 }  // namespace eaudeqn

@@ -115,8 +115,8 @@ std::string did_you_mean(const std::string& word, const std::vector<std::string>
 
 std::string no_command(const CLI::App& app, const std::string& word) {
   const std::vector<std::string> commands = command_names(app);
-  return fmt::format("{} has no command {}{} There {} {}", full_name(app), word, did_you_mean(word, commands),
-                     commands.size() > 1 ? "are" : "is", fmt::join(commands, ", "));
+  return fmt::format("{} has no command {}{} There are {}", full_name(app), word, did_you_mean(word, commands),
+                     fmt::join(commands, ", "));
 }
 
 // What CLI11 says of a command line that it does not accept, in words that help.
@@ -139,8 +139,7 @@ std::string explain(const CLI::App& app, const CLI::ParseError& error) {
     const std::vector<std::string> commands = command_names(command);
     const std::vector<std::string> words = app.remaining(true);
     if (!words.empty() && !words.front().starts_with("-")) return no_command(command, words.front()) + see;
-    return fmt::format("{} wants {}{}{}", full_name(command), commands.size() > 1 ? "one of " : "the command ",
-                       fmt::join(commands, ", "), see);
+    return fmt::format("{} wants one of {}{}", full_name(command), fmt::join(commands, ", "), see);
   }
   return error.what() + see;
 }

@@ -95,7 +95,7 @@ def test_what_saves_nothing_stops_at_once():
         (["train", "atari/Pong", "--stpes", "10"], ["no option --stpes", "did you mean --steps?", "eaudeqn train --help"]),
         (["bench"], ["wants one of update, act", "eaudeqn bench --help"]),
         (["bench", "updaet"], ["bench has no command updaet", "did you mean update?"]),
-        (["dataset"], ["wants the command record"]),
+        (["dataset"], ["wants one of record, replay", "eaudeqn dataset --help"]),
         (["train", "zoo/pong.safetensors"], ["a policy cannot be trained on", "run directory"]),
         (["train", "atari/Pong", "--set", "environment=atari/Boxing"], ["atari/Pong and --set environment", "both say it"]),
         (["train", "atari/Pong", "--seed", "2147483648"], ["from 0 to 2147483647"]),
