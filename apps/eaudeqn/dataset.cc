@@ -42,9 +42,7 @@ int run_record(Arguments arguments) {
   const auto report = [&](const RecordProgress& state) {
     if (arguments.quiet || !progress.due()) return;
     rate.add(static_cast<std::int64_t>(state.written));
-    const std::string eta =
-        rate.per_second() > 0 ? format_duration(static_cast<double>(request.steps - state.written) / rate.per_second())
-                              : "?";
+    const std::string eta = rate.time_for(static_cast<double>(request.steps - state.written));
     progress.show(fmt::format("entry {} of {}, {:.0f}/s, ETA {}, {} episodes", state.written, request.steps,
                               rate.per_second(), eta, state.episodes));
   };
@@ -69,8 +67,7 @@ int run_replay(const ReplayArguments& arguments) {
   const auto report = [&](std::uint64_t written, const ReplayRecordSize& size) {
     if (arguments.quiet || !progress.due()) return;
     rate.add(static_cast<std::int64_t>(written));
-    const std::string eta =
-        rate.per_second() > 0 ? format_duration(static_cast<double>(size.entries - written) / rate.per_second()) : "?";
+    const std::string eta = rate.time_for(static_cast<double>(size.entries - written));
     progress.show(fmt::format("entry {} of {}, {:.0f}/s, ETA {}", written, size.entries, rate.per_second(), eta));
   };
   const ReplayRecordSize size = record_replay({arguments.run, arguments.output}, stop_requested, report);

@@ -123,6 +123,11 @@ double RateMeter::per_second() const {
          (samples_.back().seconds - samples_.front().seconds);
 }
 
+std::string RateMeter::time_for(double steps) const {
+  const double rate = per_second();
+  return rate > 0 ? format_duration(steps / rate) : "?";
+}
+
 double RateMeter::elapsed_seconds() const {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start_).count();
 }

@@ -60,9 +60,10 @@ class ProgressTable {
 // Steps per second over the last seconds, for rates and ETAs.
 class RateMeter {
  public:
-  void add(std::int64_t step);     // call now and then with the step reached
-  double per_second() const;       // 0 until known
-  double elapsed_seconds() const;  // since the first add
+  void add(std::int64_t step);               // call now and then with the step reached
+  double per_second() const;                 // 0 until known
+  std::string time_for(double steps) const;  // at this rate, for an ETA; "?" until known
+  double elapsed_seconds() const;            // since the first add
 
  private:
   struct Sample {

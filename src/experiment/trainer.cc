@@ -268,9 +268,7 @@ class Run {
     const Counters& counters = state_.counters;
     const Population& population = state_.learner->population();
     rate_.add(counters.step);
-    const double rate = rate_.per_second();
-    const std::string eta =
-        rate > 0 ? format_duration(static_cast<double>(config_.training.steps - counters.step) / rate) : "?";
+    const std::string eta = rate_.time_for(static_cast<double>(config_.training.steps - counters.step));
     const auto& returns = state_.recent_returns;
     const std::string mean_return = returns.empty()
                                         ? "-"
@@ -285,7 +283,7 @@ class Run {
       exploration.push_back(fmt::format("{} {:.2g}", name, value));
     }
     progress_.show(fmt::format("step {}/{} {:.0f}/s ETA {} | return {} | sparsity {} | {} | loss {}", counters.step,
-                               config_.training.steps, rate, eta, mean_return, fmt::join(sparsities, " "),
+                               config_.training.steps, rate_.per_second(), eta, mean_return, fmt::join(sparsities, " "),
                                fmt::join(exploration, " "),
                                losses.empty() ? "-" : fmt::format("{}", fmt::join(losses, " "))));
   }
