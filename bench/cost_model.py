@@ -44,7 +44,10 @@ def measure(program, rounds):
 
 def features(case):
     """What the figures multiply: see form_cost.cc."""
-    weights = case["weights"] if case["form"] == "dense" else case["active"]
+    weights = case["active"]
+    if case["form"] == "dense":
+        panels = 1 if case["convolution"] else -(-case["out"] // 16) * 16 / case["out"]  # a panel costs the same however full
+        weights = case["weights"] * panels
     terms = [weights * case["positions"]]
     if case["form"] == "compact":
         terms.append((case["in"] + case["out"]) * case["positions"])

@@ -168,11 +168,13 @@ bool DqnAgent::change_masks(const Batch& batch, std::int64_t step, ThreadPool& p
     WeightGradients gradients;
     if (method.wants_gradients()) {
       double loss = 0;
+      population_.network(k).compute_unread(true);
       const auto passes = forward_losses(std::span(&k, 1), 0, batch, y, std::span(&loss, 1), pool);
       backward(passes, pool);
       gradients = all_weight_gradients(passes[0], pool);
     }
     population_.change_masks(k, 0, step, gradients);
+    if (method.wants_gradients()) population_.network(k).compute_unread(false);
   }
   return true;
 }

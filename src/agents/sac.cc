@@ -167,6 +167,7 @@ std::vector<double> SacAgent::update_critics(const std::vector<float>& y, std::i
   }
   std::vector<double> losses(count, 0.0);
   critic_gradients_.assign(count, {});
+  if (wants_gradients(step)) compute_unread(true);
   share_networks(count, pool, [&](std::size_t first, std::size_t networks, std::size_t workspace, ThreadPool& own) {
     std::vector<Pass> passes;
     for (std::size_t i = 0; i < networks; ++i) {
@@ -242,6 +243,14 @@ bool SacAgent::wants_gradients(std::int64_t step) const {
   return critics_.method().wants_gradients() && critics_.method().changes_at(step);
 }
 
+// Of the networks whose masks change by gradients of all weights.
+void SacAgent::compute_unread(bool compute) {
+  for (std::size_t i = 0; i < kTwins * critics_.size(); ++i) {
+    critics_.network(i / kTwins, i % kTwins).compute_unread(compute);
+  }
+  actor_.compute_unread(compute);
+}
+
 bool SacAgent::change_masks(std::int64_t step) {
   const SparsityMethod& method = critics_.method();
   if (!method.changes_at(step)) return false;
@@ -250,6 +259,7 @@ bool SacAgent::change_masks(std::int64_t step) {
   }
   critics_.follow_masks();
   if (config_.sac.actor_pruning != "none") method.change(actor_, step, actor_gradients_, actor_pruning_);
+  if (wants_gradients(step)) compute_unread(false);
   return true;
 }
 

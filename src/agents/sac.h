@@ -97,6 +97,7 @@ class SacAgent {
   void update_actor(std::int64_t step, ThreadPool& pool);
   std::vector<float> value_gradients(ThreadPool& pool);
   bool wants_gradients(std::int64_t step) const;
+  void compute_unread(bool compute);
   void prune_actor(double critic_sparsity, std::int64_t step);
 
   Config config_;

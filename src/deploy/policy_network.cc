@@ -54,7 +54,7 @@ Network make_network(const Policy& policy, const std::string& origin) {
                                        origin, policy.layers[l].name, spec.layers[l].name));
     }
   }
-  Network network(std::make_shared<NetworkPlan>(spec), false);
+  std::vector<LayerWeights> layers;
   for (std::size_t l = 0; l < spec.layers.size(); ++l) {
     const PolicyLayer& layer = policy.layers[l];
     LayerWeights weights{std::vector<float>(spec.layers[l].weights(), 0.0F),
@@ -66,8 +66,10 @@ Network make_network(const Policy& policy, const std::string& origin) {
         weights.mask[at] = 1;
       }
     }
-    network.set_layer(l, weights);
+    layers.push_back(std::move(weights));
   }
+  Network network(std::make_shared<NetworkPlan>(spec), false);
+  network.set_layers(layers);
   return network;
 }
 

@@ -17,7 +17,7 @@ void arrange_backward_weights(const Network& network, std::size_t index, Layer& 
   float* arranged = layer.backward_weights.data();
   const float* weights = layer.weights.data();
   if (layer.compact) {
-    for (std::size_t i = 0; i < layer.active; ++i) arranged[i] = weights[layer.backward_entries[i]];
+    for (std::size_t i = 0; i < layer.walked; ++i) arranged[i] = weights[layer.backward_entries[i]];
     return;
   }
   const LayerSpec& spec = network.spec().layers[index];
@@ -131,7 +131,13 @@ std::vector<AdamStep> next_steps(std::span<const Pass> passes, double learning_r
   return steps;
 }
 
-// Biases, and the weights of layers that joint_gradients has not stepped already (if `stepped_jointly`).
+// How many of a layer's weights joint_gradients steps: all that it walks.
+std::size_t stepped_weights(const LayerSpec& spec, const Layer& layer) {
+  if (!has_joint_gradients(spec, layer)) return 0;
+  return layer.compact ? layer.walked : layer.weights.size();
+}
+
+// Biases, and the weights that joint_gradients has not stepped already (if `stepped_jointly`).
 void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, bool stepped_jointly,
                  ThreadPool& pool) {
   struct Piece {
@@ -145,9 +151,9 @@ void step_layers(std::span<const Pass> passes, std::span<const AdamStep> steps, 
     const NetworkSpec& spec = passes[i].network->spec();
     for (std::size_t l = 0; l < spec.layers.size(); ++l) {
       Layer& layer = passes[i].network->layers()[l];
-      const bool stepped = stepped_jointly && has_joint_gradients(spec.layers[l], layer);
-      const std::size_t weights = stepped ? 0 : layer.weights.size();
-      for (std::size_t at = 0; at < weights; at += kAdamChunk) {
+      const std::size_t weights = layer.weights.size();
+      for (std::size_t at = stepped_jointly ? stepped_weights(spec.layers[l], layer) : 0; at < weights;
+           at += kAdamChunk) {
         pieces.push_back({&steps[i], std::min(kAdamChunk, weights - at), layer.gradient.data() + at,
                           layer.weights.data() + at, layer.first_moment.data() + at, layer.second_moment.data() + at});
       }

@@ -67,6 +67,7 @@ TEST_P(Networks, GradientsEqualFiniteDifferencesOfTheReference) {
   const auto plan = std::make_shared<NetworkPlan>(make_network_spec(small_network(kind)));
   RandomStream stream(3, "engine_test");
   Network network(plan, true);
+  network.compute_unread(true);
   network.initialize(stream);
   if (density < 1) prune_randomly(network, density, stream);
   const auto inputs = random_inputs(plan->spec, batch, stream);

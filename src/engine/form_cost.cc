@@ -2,6 +2,7 @@
 #include "engine/form_cost.h"
 
 #include "engine/form_cost_figures.h"
+#include "engine/kernels/panels.h"
 
 namespace eaudeqn {
 
@@ -19,7 +20,10 @@ const CompactFigures& compact_figures(const LayerSpec& layer, const LayerUse& us
 }  // namespace
 
 double dense_cost(const LayerSpec& layer, const LayerUse& use) {
-  return dense_figures(layer, use).per_product * static_cast<double>(layer.weights() * use.positions);
+  // A panel of a dense layer costs the same however few outputs it holds.
+  const std::size_t panels = (layer.out + kPanelOutputs - 1) / kPanelOutputs;
+  const std::size_t outputs = layer.convolution ? layer.out : panels * kPanelOutputs;
+  return dense_figures(layer, use).per_product * static_cast<double>(outputs * layer.row_size() * use.positions);
 }
 
 double compact_cost(const LayerSpec& layer, const LayerUse& use, std::size_t active) {

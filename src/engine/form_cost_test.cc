@@ -27,6 +27,13 @@ TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
   EXPECT_TRUE(compact_is_cheaper(kDense, {1, false}, kDense.weights() / 10));
 }
 
+// A panel of 16 outputs costs the same whatever it holds; most last layers have fewer.
+TEST(FormCost, ALayerOfOneOutputIsCompactEvenIfFull) {
+  const LayerSpec value{"dense", 1, 256, 1, 1, false};
+  EXPECT_TRUE(compact_is_cheaper(value, {1, false}, value.weights()));
+  EXPECT_EQ(dense_cost(value, {1, false}), dense_cost({"dense", 16, 256, 1, 1, false}, {1, false}));
+}
+
 // Converting bytes costs the compact form more than the dense one, which converts once for several outputs.
 TEST(FormCost, LayersOfBytesStayDenseForLonger) {
   const std::size_t active = kOfBytes.weights() * 65 / 100;

@@ -119,7 +119,7 @@ LayerPlan plan_dense(const NetworkPlan& plan, const Operation& operation) {
 }  // namespace
 
 NetworkPlan::NetworkPlan(const NetworkSpec& network_spec, std::size_t batch)
-    : spec(network_spec), dense_by_input(blocks_for_batch(batch) <= 2) {
+    : spec(network_spec), unit_classes(eaudeqn::unit_classes(spec)), dense_by_input(blocks_for_batch(batch) <= 2) {
   activation_borders.resize(spec.tensors.size());
   gradient_borders.resize(spec.tensors.size());
   activation_is_relu.resize(spec.tensors.size(), false);

@@ -8,6 +8,7 @@
 
 #include "engine/network_spec.h"
 #include "engine/tensor_layout.h"
+#include "engine/unit_classes.h"
 
 namespace eaudeqn {
 
@@ -45,6 +46,7 @@ struct NetworkPlan {
   TensorLayout gradient(std::size_t tensor, std::size_t lanes, std::size_t blocks) const;
 
   NetworkSpec spec;
+  std::vector<UnitClass> unit_classes;
   std::vector<Border> activation_borders, gradient_borders;
   std::vector<LayerPlan> layers;
   std::vector<bool> gradient_is_first;   // per operation: it writes its input's gradient (else it adds)

@@ -41,17 +41,30 @@ void count_cells(std::size_t entries, const CellOf& cell_of, LayerIndex& index) 
   std::partial_sum(index.starts.begin(), index.starts.end(), index.starts.begin());
 }
 
+std::size_t count_ones(const Mask& mask) {
+  return static_cast<std::size_t>(std::count(mask.begin(), mask.end(), std::uint8_t{1}));
+}
+
+// Calls work(entry) for the active entries in full order: those of rows that are read, or those of the others.
+template <typename Work>
+void for_each_active(const LayerSpec& spec, const Layer& layer, bool read, const Work& work) {
+  for (std::size_t o = 0; o < spec.out; ++o) {
+    if ((layer.read_rows[o] != 0) != read) continue;
+    for (std::size_t i = o * spec.row_size(); i < (o + 1) * spec.row_size(); ++i) {
+      if (layer.mask[i] != 0) work(static_cast<std::uint32_t>(i));
+    }
+  }
+}
+
 // Chooses the order in which the active weights are stored.
 void index_forward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {
   LayerIndex& index = layer.forward;
   index.rows = spec.out;
-  index.segments = choose_segments(spec.in, plan.forward_tile, layer.active, spec.out);
+  index.segments = choose_segments(spec.in, plan.forward_tile, layer.walked, count_ones(layer.read_rows));
   const std::size_t columns = (spec.in + index.segments - 1) / index.segments * spec.rows * spec.columns;
   std::vector<std::uint32_t> active;
-  active.reserve(layer.active);
-  for (std::size_t i = 0; i < layer.mask.size(); ++i) {
-    if (layer.mask[i] != 0) active.push_back(static_cast<std::uint32_t>(i));
-  }
+  active.reserve(layer.walked);
+  for_each_active(spec, layer, true, [&](std::uint32_t entry) { active.push_back(entry); });
   const auto cell_of = [&](std::size_t i) {
     return active[i] % spec.row_size() / columns * spec.out + active[i] / spec.row_size();
   };
@@ -77,27 +90,27 @@ void index_backward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) 
     }
   }
   index.rows = plan.phases.size() * spec.in;
-  index.segments = choose_segments(spec.out, plan.backward_tile, layer.active, index.rows);
+  index.segments = choose_segments(spec.out, plan.backward_tile, layer.walked, index.rows);
   const std::size_t channels = (spec.out + index.segments - 1) / index.segments;
   const auto cell_of = [&](std::size_t i) {
     const std::size_t column = layer.positions[i] % spec.row_size();
     const std::size_t row = phase_of[column % area] * spec.in + column / area;
     return layer.positions[i] / spec.row_size() / channels * index.rows + row;
   };
-  count_cells(layer.active, cell_of, index);
+  count_cells(layer.walked, cell_of, index);
   std::vector<std::size_t> next(index.starts.begin(), index.starts.end() - 1);
-  index.offsets.resize(layer.active);
-  layer.backward_entries.resize(layer.active);
+  index.offsets.resize(layer.walked);
+  layer.backward_entries.resize(layer.walked);
   // The entries of a cell must be in the order of output channel, then tap. They are: stored weights ascend within a
   // segment, and all weights of one input channel are in the same segment.
-  for (std::size_t i = 0; i < layer.active; ++i) {
+  for (std::size_t i = 0; i < layer.walked; ++i) {
     const std::size_t tap = layer.positions[i] % area;
     const auto out = static_cast<std::int32_t>(layer.positions[i] / spec.row_size());
     const std::size_t place = next[cell_of(i)]++;
     index.offsets[place] = out * plan.gradient_channel_pitch + plan.phases[phase_of[tap]].tap_offsets[offset_of[tap]];
     layer.backward_entries[place] = static_cast<std::uint32_t>(i);
   }
-  layer.backward_weights = AlignedBuffer(padded(layer.active));
+  layer.backward_weights = AlignedBuffer(padded(layer.walked));
 }
 
 // Chooses the order in which the active weights of a layer stored by input stand: segment of outputs, input, output.
@@ -110,7 +123,7 @@ void index_columns(const LayerSpec& spec, Layer& layer) {
     const std::size_t last = std::min(first + kColumnOutputs, spec.out);
     for (std::size_t i = 0; i < spec.in; ++i) {
       for (std::size_t o = first; o < last; ++o) {
-        if (layer.mask[o * spec.in + i] == 0) continue;
+        if (layer.mask[o * spec.in + i] == 0 || layer.read_rows[o] == 0) continue;
         layer.positions.push_back(static_cast<std::uint32_t>(o * spec.in + i));
         index.outputs.push_back(static_cast<std::uint16_t>(o));
       }
@@ -156,23 +169,24 @@ void store(const LayerSpec& spec, const Layer& layer, const std::vector<float>& 
 
 Network::Network(std::shared_ptr<const NetworkPlan> plan, bool trainable)
     : plan_(std::move(plan)), trainable_(trainable), layers_(plan_->spec.layers.size()) {
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const LayerSpec& spec = plan_->spec.layers[i];
-    set_layer(i, {std::vector<float>(spec.weights(), 0.0F), std::vector<std::uint8_t>(spec.weights(), 1),
-                  std::vector<float>(spec.out, 0.0F)});
+  std::vector<LayerWeights> zeros;
+  for (const LayerSpec& spec : plan_->spec.layers) {
+    zeros.push_back(
+        {std::vector<float>(spec.weights(), 0.0F), Mask(spec.weights(), 1), std::vector<float>(spec.out, 0.0F)});
   }
+  set_layers(zeros);
 }
 
 void Network::initialize(RandomStream& stream) {
-  for (std::size_t i = 0; i < layers_.size(); ++i) {
-    const LayerSpec& spec = plan_->spec.layers[i];
+  std::vector<LayerWeights> initial;
+  for (const LayerSpec& spec : plan_->spec.layers) {
     const auto area = static_cast<double>(spec.rows * spec.columns);
     const double limit = std::sqrt(6.0 / (area * static_cast<double>(spec.in + spec.out)));
-    LayerWeights initial{std::vector<float>(spec.weights()), std::vector<std::uint8_t>(spec.weights(), 1),
-                         std::vector<float>(spec.out, 0.0F)};
-    for (float& weight : initial.weights) weight = static_cast<float>(stream.uniform(-limit, limit));
-    set_layer(i, initial);
+    LayerWeights layer{std::vector<float>(spec.weights()), Mask(spec.weights(), 1), std::vector<float>(spec.out, 0.0F)};
+    for (float& weight : layer.weights) weight = static_cast<float>(stream.uniform(-limit, limit));
+    initial.push_back(std::move(layer));
   }
+  set_layers(initial);
   reset_optimizer();
 }
 
@@ -182,24 +196,75 @@ LayerWeights Network::layer_weights(std::size_t index) const {
   return {expand(plan_->spec.layers[index], layer, layer.weights), layer.mask, {bias.begin(), bias.end()}};
 }
 
-void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerForm form) {
+void Network::check_shape(std::size_t index, const LayerWeights& weights) const {
   const LayerSpec& spec = plan_->spec.layers[index];
   if (weights.weights.size() != spec.weights() || weights.mask.size() != spec.weights() ||
       weights.bias.size() != spec.out) {
     throw Error::failure("layer " + spec.name + ": the weights given do not have its shape");
   }
+}
+
+// Which rows passes walk if the layers have these masks.
+std::vector<ReadLayer> Network::read_layers(const std::vector<const Mask*>& masks) const {
+  if (compute_unread_) return read_units(plan_->spec, {}, masks).layers;
+  return read_units(plan_->spec, plan_->unit_classes, masks).layers;
+}
+
+std::vector<const Mask*> Network::masks() const {
+  std::vector<const Mask*> masks;
+  for (const Layer& layer : layers_) masks.push_back(&layer.mask);
+  return masks;
+}
+
+void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerForm form) {
+  check_shape(index, weights);
+  std::vector<const Mask*> masks = this->masks();
+  masks[index] = &weights.mask;
+  const std::vector<ReadLayer> read = read_layers(masks);
+  layers_[index].asked = form;
+  lay_out(index, weights, read[index].rows);
+  follow_reads(read);
+}
+
+void Network::set_layers(const std::vector<LayerWeights>& layers) {
+  std::vector<const Mask*> masks;
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    check_shape(i, layers[i]);
+    masks.push_back(&layers[i].mask);
+  }
+  const std::vector<ReadLayer> read = read_layers(masks);
+  for (std::size_t i = 0; i < layers.size(); ++i) {
+    layers_[i].asked = LayerForm::cheapest;
+    lay_out(i, layers[i], read[i].rows);
+  }
+}
+
+void Network::compute_unread(bool compute) {
+  compute_unread_ = compute;
+  follow_reads(read_layers(masks()));
+}
+
+// Stores anew where other rows are read than before.
+void Network::follow_reads(const std::vector<ReadLayer>& read) {
+  for (std::size_t i = 0; i < layers_.size(); ++i) {
+    if (read[i].rows != layers_[i].read_rows) lay_out(i, layer_weights(i), read[i].rows);
+  }
+}
+
+void Network::lay_out(std::size_t index, const LayerWeights& weights, const Mask& read_rows) {
+  const LayerSpec& spec = plan_->spec.layers[index];
   Layer& layer = layers_[index];
   const bool keep_moments = trainable_ && !layer.mask.empty();
   const Moments moments = keep_moments ? layer_moments(index) : Moments{};
   layer.mask = weights.mask;
+  layer.read_rows = read_rows;
   layer.masks_version = next_masks_version();
-  layer.active = static_cast<std::size_t>(std::count(layer.mask.begin(), layer.mask.end(), std::uint8_t{1}));
-  layer.compact =
-      form == LayerForm::cheapest
-          ? compact_is_cheaper(spec,
-                               {plan_->spec.positions(index), plan_->dense_by_input, plan_->layers[index].reads_bytes},
-                               layer.active)
-          : form == LayerForm::compact;
+  layer.active = count_ones(layer.mask);
+  layer.walked = 0;
+  for_each_active(spec, layer, true, [&](std::uint32_t) { ++layer.walked; });
+  const LayerUse use{plan_->spec.positions(index), plan_->dense_by_input, plan_->layers[index].reads_bytes};
+  layer.compact = layer.asked == LayerForm::cheapest ? compact_is_cheaper(spec, use, layer.walked)
+                                                     : layer.asked == LayerForm::compact;
   layer.positions.clear();
   layer.columns = {};
   layer.forward = {};
@@ -214,6 +279,9 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerFor
     if (trainable_) index_backward(spec, plan, layer);
   } else if (trainable_ && spec.convolution) {
     layer.backward_weights = AlignedBuffer(padded(spec.weights()));
+  }
+  if (layer.compact) {
+    for_each_active(spec, layer, false, [&](std::uint32_t entry) { layer.positions.push_back(entry); });
   }
   const std::size_t stored = stored_size(spec, layer);
   layer.stored_mask.clear();
@@ -238,7 +306,9 @@ void Network::set_layer(std::size_t index, const LayerWeights& weights, LayerFor
 }
 
 void Network::copy_from(const Network& other) {
-  for (std::size_t i = 0; i < layers_.size(); ++i) set_layer(i, other.layer_weights(i));
+  std::vector<LayerWeights> layers;
+  for (std::size_t i = 0; i < layers_.size(); ++i) layers.push_back(other.layer_weights(i));
+  set_layers(layers);
 }
 
 void Network::reset_optimizer() {

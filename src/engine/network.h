@@ -15,6 +15,7 @@
 #include "engine/kernels/panels.h"
 #include "engine/large_memory.h"
 #include "engine/layer_plan.h"
+#include "engine/read_units.h"
 
 namespace eaudeqn {
 
@@ -46,13 +47,20 @@ struct ColumnIndex {
 
 // Compact layers have `columns` or both of `forward` and (if trainable) `backward`. In dense form all entries are
 // stored: those of convolutions in full order, those of dense layers in panels (kernels/panels.h).
+//
+// Units that the network's outputs do not depend on cost nothing in compact form: the weights of their rows stand
+// behind all others, and no pass walks them. Such a unit has its bias as output, which nothing reads, and its weights
+// get the gradient that they have, 0; everything else is computed as if they were walked.
 struct Layer {
   bool compact = false;
-  std::vector<std::uint8_t> mask;  // all entries
+  LayerForm asked = LayerForm::cheapest;
+  Mask mask;       // all entries
+  Mask read_rows;  // outputs that are read (read_units.h)
   std::size_t active = 0;
+  std::size_t walked = 0;                 // active weights in rows that are read
   std::uint64_t masks_version = 0;        // another number after each set_layer of any network in the program, never 0
   std::vector<std::uint32_t> positions;   // compact: place of each stored weight among all entries, in the
-                                          // order of `columns` or `forward`
+                                          // order of `columns` or `forward`, then those not walked
   std::vector<std::uint8_t> stored_mask;  // of panels, in their order, where some entry is inactive
   AlignedBuffer weights, gradient, first_moment, second_moment;  // stored weights, padded to a multiple of 16
   AlignedBuffer bias, bias_gradient, bias_first_moment, bias_second_moment;
@@ -82,12 +90,18 @@ class Network {
 
   LayerWeights layer_weights(std::size_t layer) const;
   // Replaces a layer, choosing its form by form_cost.h unless told. Inactive weights must be 0. Moments are kept for
-  // weights that stay active and 0 elsewhere; see reset_optimizer.
+  // weights that stay active and 0 elsewhere; see reset_optimizer. Where other layers have units that are no longer
+  // read, or read again, their weights are stored anew.
   void set_layer(std::size_t layer, const LayerWeights& weights, LayerForm form = LayerForm::cheapest);
-  void copy_from(const Network& other);  // all layers; moments as in set_layer
+  void set_layers(const std::vector<LayerWeights>& layers);  // all of them; faster than one by one
+  void copy_from(const Network& other);                      // all layers; moments as in set_layer
 
   void reset_optimizer();  // moments 0, step count 0
   std::int64_t optimizer_steps = 0;
+
+  // Whether passes compute units that nothing reads too, as all_weight_gradients needs it (not at first). Slow.
+  void compute_unread(bool compute);
+  bool computes_unread() const { return compute_unread_; }
 
   // Where entry `entry` of a layer is stored; it must be active if the layer is compact. Slow for compact layers.
   std::size_t place(std::size_t layer, std::size_t entry) const;
@@ -109,8 +123,15 @@ class Network {
   bool trainable() const { return trainable_; }
 
  private:
+  std::vector<const Mask*> masks() const;
+  std::vector<ReadLayer> read_layers(const std::vector<const Mask*>& masks) const;
+  void follow_reads(const std::vector<ReadLayer>& read);
+  void check_shape(std::size_t layer, const LayerWeights& weights) const;
+  void lay_out(std::size_t layer, const LayerWeights& weights, const Mask& read_rows);
+
   std::shared_ptr<const NetworkPlan> plan_;
   bool trainable_;
+  bool compute_unread_ = false;
   std::vector<Layer> layers_;
 };
 

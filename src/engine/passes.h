@@ -29,9 +29,9 @@ void backward(std::span<const Pass> passes, ThreadPool& pool);
 // input is a vector; weights and their gradients stay as they are.
 void backward_to_input(std::span<const Pass> passes, std::size_t first_unit, ThreadPool& pool);
 
-// After a backward pass: d loss / d weight of ALL weights, by layer and in full order, inactive ones as if they were 0
-// and active (where active, equal to layer.gradient but for the rounding of another order of summation). Costs as much
-// as the gradient of a dense network.
+// After passes with compute_unread(true): d loss / d weight of ALL weights, by layer and in full order, inactive ones
+// as if they were 0 and active (where active, equal to layer.gradient but for the rounding of another order of
+// summation). Costs as much as the gradient of a dense network.
 std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool);
 
 // One Adam step of every network with the gradients of the last backward pass (optimizer_steps advances by 1).

@@ -21,6 +21,17 @@ std::vector<std::uint32_t> by_length(std::span<const std::size_t> starts, std::s
   return order;
 }
 
+// Units that nothing reads have no weights here, only their biases.
+LayerWeights read_weights(const Network& network, std::size_t index) {
+  LayerWeights weights = network.layer_weights(index);
+  const Mask& read = network.layers()[index].read_rows;
+  const std::size_t row_size = weights.mask.size() / read.size();
+  for (std::size_t i = 0; i < weights.mask.size(); ++i) {
+    if (read[i / row_size] == 0) weights.mask[i] = 0, weights.weights[i] = 0;
+  }
+  return weights;
+}
+
 }  // namespace
 
 SingleWeights::SingleWeights(std::shared_ptr<const SingleGeometry> geometry)
@@ -33,10 +44,10 @@ void SingleWeights::copy(const Network& network) {
   const NetworkSpec& spec = geometry_->spec();
   for (const Operation& operation : spec.operations) {
     if (operation.kind == OperationKind::convolution) {
-      copy_convolution(operation.layer, network.layer_weights(operation.layer));
+      copy_convolution(operation.layer, read_weights(network, operation.layer));
     }
     if (operation.kind == OperationKind::dense) {
-      dense_[operation.layer].copy(spec.layers[operation.layer], network.layer_weights(operation.layer));
+      dense_[operation.layer].copy(spec.layers[operation.layer], read_weights(network, operation.layer));
     }
   }
   std::fill(masks_seen_.begin(), masks_seen_.end(), std::uint64_t{0});

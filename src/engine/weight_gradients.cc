@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <optional>
 
+#include "eaudeqn/error.h"
 #include "engine/backward_parts.h"
 #include "engine/kernels/panels.h"
 #include "engine/kernels/weight_gradient.h"
@@ -183,6 +184,7 @@ void all_dense_layer_gradients(const Pass& pass, const Operation& operation, Thr
 
 std::vector<std::vector<float>> all_weight_gradients(const Pass& pass, ThreadPool& pool) {
   const NetworkSpec& spec = pass.network->spec();
+  if (!pass.network->computes_unread()) throw Error::failure("units that nothing reads have not been computed");
   std::vector<std::vector<float>> gradients(spec.layers.size());
   std::vector<std::vector<float>> scratch(static_cast<std::size_t>(pool.threads()));
   for (const Operation& operation : spec.operations) {

@@ -20,8 +20,8 @@ void apply_masks(std::vector<LayerWeights>& layers, const std::vector<std::vecto
     for (std::size_t i = 0; i < masks[l].size(); ++i) {
       if (!masks[l][i]) layers[l].weights[i] = 0;
     }
-    to.set_layer(l, layers[l]);
   }
+  to.set_layers(layers);
 }
 
 std::vector<LayerWeights> all_layers(const Network& network) {
