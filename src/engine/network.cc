@@ -48,12 +48,24 @@ std::size_t count_ones(const Mask& mask) {
 // Calls work(entry) for the active entries in full order: those of rows that are read, or those of the others.
 template <typename Work>
 void for_each_active(const LayerSpec& spec, const Layer& layer, bool read, const Work& work) {
+  const std::size_t row_size = spec.row_size();
   for (std::size_t o = 0; o < spec.out; ++o) {
     if ((layer.read_rows[o] != 0) != read) continue;
-    for (std::size_t i = o * spec.row_size(); i < (o + 1) * spec.row_size(); ++i) {
+    for (std::size_t i = o * row_size; i < (o + 1) * row_size; ++i) {
       if (layer.mask[i] != 0) work(static_cast<std::uint32_t>(i));
     }
   }
+}
+
+std::size_t count_walked(const LayerSpec& spec, const Layer& layer) {
+  std::size_t unread = 0;
+  auto row = layer.mask.begin();
+  for (std::size_t o = 0; o < spec.out; ++o, row += static_cast<std::ptrdiff_t>(spec.row_size())) {
+    if (layer.read_rows[o] != 0) continue;
+    unread +=
+        static_cast<std::size_t>(std::count(row, row + static_cast<std::ptrdiff_t>(spec.row_size()), std::uint8_t{1}));
+  }
+  return layer.active - unread;
 }
 
 // Chooses the order in which the active weights are stored.
@@ -260,8 +272,7 @@ void Network::lay_out(std::size_t index, const LayerWeights& weights, const Mask
   layer.read_rows = read_rows;
   layer.masks_version = next_masks_version();
   layer.active = count_ones(layer.mask);
-  layer.walked = 0;
-  for_each_active(spec, layer, true, [&](std::uint32_t) { ++layer.walked; });
+  layer.walked = count_walked(spec, layer);
   const LayerUse use{plan_->spec.positions(index), plan_->dense_by_input, plan_->layers[index].reads_bytes};
   layer.compact = layer.asked == LayerForm::cheapest ? compact_is_cheaper(spec, use, layer.walked)
                                                      : layer.asked == LayerForm::compact;
@@ -280,7 +291,7 @@ void Network::lay_out(std::size_t index, const LayerWeights& weights, const Mask
   } else if (trainable_ && spec.convolution) {
     layer.backward_weights = AlignedBuffer(padded(spec.weights()));
   }
-  if (layer.compact) {
+  if (layer.compact && layer.walked < layer.active) {
     for_each_active(spec, layer, false, [&](std::uint32_t entry) { layer.positions.push_back(entry); });
   }
   const std::size_t stored = stored_size(spec, layer);
