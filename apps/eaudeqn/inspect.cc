@@ -1,11 +1,13 @@
 // `eaudeqn inspect`: what is in a policy, layer by layer.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
 #include "engine/network_spec.h"
+#include "engine/read_units.h"
 
 namespace eaudeqn {
 namespace {
@@ -17,8 +19,32 @@ struct Arguments {
   bool json = false;
 };
 
+// Outputs of each layer that the network's outputs depend on.
+std::vector<std::size_t> count_read_units(const Policy& policy, const NetworkSpec& spec) {
+  std::vector<Mask> masks;
+  for (const PolicyLayer& layer : policy.layers) {
+    Mask mask(layer.parameters(), 0);
+    const std::size_t row_size = layer.parameters() / layer.bias.size();
+    for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
+      for (std::size_t i = layer.row_starts[row]; i < layer.row_starts[row + 1]; ++i) {
+        mask[row * row_size + layer.columns[i]] = 1;
+      }
+    }
+    masks.push_back(std::move(mask));
+  }
+  std::vector<const Mask*> pointers;
+  pointers.reserve(masks.size());
+  for (const Mask& mask : masks) pointers.push_back(&mask);
+  std::vector<std::size_t> counts;
+  for (const ReadLayer& layer : read_units(spec, unit_classes(spec), pointers).layers) {
+    counts.push_back(static_cast<std::size_t>(std::count(layer.rows.begin(), layer.rows.end(), std::uint8_t{1})));
+  }
+  return counts;
+}
+
 Json describe(const Policy& policy, const std::filesystem::path& file) {
   const NetworkSpec spec = make_network_spec(architecture_from_json(metadata(policy, "architecture", file)));
+  const std::vector<std::size_t> read = count_read_units(policy, spec);
   Json layers = Json::array();
   std::size_t parameters = 0, active = 0, flops = 0;
   for (std::size_t l = 0; l < policy.layers.size(); ++l) {
@@ -32,7 +58,9 @@ Json describe(const Policy& policy, const std::filesystem::path& file) {
          {"active", layer.values.size()},
          {"sparsity", 1.0 - static_cast<double>(layer.values.size()) / static_cast<double>(layer.parameters())},
          {"bytes", stored_bytes(layer)},
-         {"flops", layer_flops}});
+         {"flops", layer_flops},
+         {"units", layer.bias.size()},
+         {"read_units", read.at(l)}});
     parameters += layer.parameters();
     active += layer.values.size();
     flops += layer_flops;
@@ -60,16 +88,22 @@ std::string shape_text(const Json& shape) {
 void print_table(const Json& json) {
   fmt::print("{} on {}, step {}\n\n", json["algorithm"].get<std::string>(), json["environment"].get<std::string>(),
              json["step"].get<std::int64_t>());
-  fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9} {:>12} {:>14}\n", "layer", "shape", "weights", "active", "sparsity",
-             "bytes", "FLOPs/step");
+  fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9} {:>12} {:>14} {:>10}\n", "layer", "shape", "weights", "active",
+             "sparsity", "bytes", "FLOPs/step", "read units");
+  bool all_read = true;
   for (const Json& layer : json["layers"]) {
-    fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9.4f} {:>12} {:>14}\n", layer["name"].get<std::string>(),
+    fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9.4f} {:>12} {:>14} {:>10}\n", layer["name"].get<std::string>(),
                shape_text(layer["shape"]), layer["parameters"].get<std::size_t>(), layer["active"].get<std::size_t>(),
-               layer["sparsity"].get<double>(), layer["bytes"].get<std::size_t>(), layer["flops"].get<std::size_t>());
+               layer["sparsity"].get<double>(), layer["bytes"].get<std::size_t>(), layer["flops"].get<std::size_t>(),
+               layer["read_units"].get<std::size_t>());
+    all_read = all_read && layer["read_units"] == layer["units"];
   }
   fmt::print("{:<10} {:<20} {:>12} {:>12} {:>9.4f} {:>12} {:>14}\n", "total", "", json["parameters"].get<std::size_t>(),
              json["active"].get<std::size_t>(), json["sparsity"].get<double>(), json["bytes"].get<std::size_t>(),
              json["flops"].get<std::size_t>());
+  if (!all_read) {
+    fmt::print("\nunits that are not read change no output: training skips them, `eaudeqn export` leaves them out\n");
+  }
   if (json["sparsity"] != json["trained_sparsity"]) {
     fmt::print("\ntrained at sparsity {:.4f}; units that no output depends on are left out of this file\n",
                json["trained_sparsity"].get<double>());
@@ -79,8 +113,9 @@ void print_table(const Json& json) {
 }  // namespace
 
 void add_inspect(CLI::App& app, Run& run) {
-  auto* command = app.add_subcommand(
-      "inspect", "Show a policy per layer: shape, active weights, sparsity, bytes, FLOPs of one forward pass.");
+  auto* command = app.add_subcommand("inspect",
+                                     "Show a policy per layer: shape, active weights, sparsity, bytes, FLOPs of one "
+                                     "forward pass, units that are read.");
   auto arguments = std::make_shared<Arguments>();
   command->add_option("subject", arguments->subject, "A run directory or a policy.safetensors")
       ->required()

@@ -29,6 +29,12 @@ def test_inspect_json_has_the_documented_keys_and_right_sums(subject, finished_r
         assert layer["parameters"] == file.weight.size
         assert layer["active"] == file.active
         assert layer["sparsity"] == pytest.approx(1 - file.active / file.weight.size, abs=1e-12)
+        assert layer["units"] == file.weight.shape[0]
+    # A unit is read if one that is read has a weight for it, from the outputs back: of layers in a row without images.
+    read = np.ones(report["layers"][-1]["units"], dtype=bool)
+    for layer in reversed(report["layers"]):
+        assert layer["read_units"] == np.count_nonzero(read)
+        read = np.any(policy.layers[layer["name"]].weight[read] != 0, axis=0)
     assert 0 < report["sparsity"] < 1, "a sparse policy, or the test shows little"
 
     weights = sum(layer.weight.size for layer in policy.layers.values())
