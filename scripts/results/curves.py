@@ -51,10 +51,12 @@ def other_settings(config: dict) -> list[str]:
     names = [f"{family}/{task}_{config['algorithm']}", f"{family}/{config['algorithm']}"]
     settings = shipped(next(name for name in names if (CONFIGS / f"{name}.toml").exists()))
     named = {"training.steps", "network.features"}
+    # How often a run saves changes nothing, nor does evaluating where the curve is of training returns.
+    unseen = ("checkpoint.", "evaluation.") if family == "atari" else ("checkpoint.",)
     others = {}
     for key, value in settings.items():
         section, name = key.split(".")
-        if config[section][name] != value and key not in named:
+        if config[section][name] != value and key not in named and not key.startswith(unseen):
             others[key] = config[section][name]
     return [f"{key}={json.dumps(value)}" for key, value in others.items()]
 

@@ -36,3 +36,14 @@ def test_runs_of_other_settings_are_not_taken_for_seeds_of_the_same(tmp_path):
     config["population"]["reset_optimizer"] = not config["population"]["reset_optimizer"]
     assert len(curves.other_settings(config)) == 1
     assert curves.label({"algorithm": "sac", "settings": "a.b=1"}) == "sac, a.b=1" != curves.label({"algorithm": "sac"}) == "sac"
+
+
+def test_how_often_a_run_was_saved_is_no_setting_of_its_curve(tmp_path):
+    often = ["--set", "checkpoint.period=10", "--set", "evaluation.period=10", "--set", "evaluation.episodes=1"]
+    train(["atari/Pong", "--algorithm", "dqn", "--steps", 10, "--seed", 3, "--set", "training.horizon=20", *often], tmp_path / "run")
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text())
+    assert curves.other_settings(config) == ["training.horizon=20"], "the curve is of training returns: evaluations do not show"
+    config["environment"] = "mujoco/Swimmer-v5"
+    config["algorithm"] = "sac"
+    assert "evaluation.period=10" in curves.other_settings(config), "the curve is of evaluations"
+    assert not any(setting.startswith("checkpoint") for setting in curves.other_settings(config))
