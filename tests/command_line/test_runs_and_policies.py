@@ -30,11 +30,6 @@ def test_inspect_json_has_the_documented_keys_and_right_sums(subject, finished_r
         assert layer["active"] == file.active
         assert layer["sparsity"] == pytest.approx(1 - file.active / file.weight.size, abs=1e-12)
         assert layer["units"] == file.weight.shape[0]
-    # A unit is read if one that is read has a weight for it, from the outputs back: of layers in a row without images.
-    read = np.ones(report["layers"][-1]["units"], dtype=bool)
-    for layer in reversed(report["layers"]):
-        assert layer["read_units"] == np.count_nonzero(read)
-        read = np.any(policy.layers[layer["name"]].weight[read] != 0, axis=0)
     assert 0 < report["sparsity"] < 1, "a sparse policy, or the test shows little"
 
     weights = sum(layer.weight.size for layer in policy.layers.values())
@@ -44,6 +39,20 @@ def test_inspect_json_has_the_documented_keys_and_right_sums(subject, finished_r
     biases = sum(layer.bias.size for layer in policy.layers.values())
     assert (report["parameters"], report["active"]) in [(weights, active), (weights + biases, active + biases)]
     assert 0 < report["bytes"] <= os.path.getsize(finished_run / "policy.safetensors")
+
+
+def test_inspect_counts_the_units_that_an_output_depends_on(tmp_path):
+    sparse = ["--algorithm", "staticdqn", "--set", "network.features=64", "--set", "sparsity.final=0.97"]
+    train(["atari/Pong", *sparse, "--steps", 20, "--set", "training.horizon=20", "--set", "evaluation.episodes=1"], tmp_path / "run")
+    layers = eaudeqn_json("inspect", tmp_path / "run", "--json")["layers"]
+    weights = [layer.weight for layer in read_policy(tmp_path / "run" / "policy.safetensors").layers.values()]
+    read = np.ones(layers[-1]["units"], dtype=bool)
+    for index in reversed(range(len(layers))):
+        assert layers[index]["read_units"] == np.count_nonzero(read)
+        if index > 0:  # a unit is read if a row that is read has a weight for it: for any pixel of an image's channel
+            read = (weights[index][read].reshape(np.count_nonzero(read), len(weights[index - 1]), -1) != 0).any(axis=(0, 2))
+    assert any(layer["read_units"] < layer["units"] for layer in layers), "or this shows little"
+    assert "`eaudeqn export` leaves them out" in eaudeqn("inspect", tmp_path / "run").stdout
 
 
 def test_inspect_shows_people_the_same_numbers(subject):
