@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "core/test_directory.h"
 #include "eaudeqn/error.h"
 #include "environments/atari.h"
 
@@ -17,19 +18,12 @@ namespace {
 // Sets EAUDEQN_ROMS to a fresh directory while it lives.
 class RomDirectory {
  public:
-  RomDirectory() : path_(std::filesystem::path(testing::TempDir()) / "eaudeqn_roms_test") {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-    setenv("EAUDEQN_ROMS", path_.c_str(), 1);
-  }
-  ~RomDirectory() {
-    unsetenv("EAUDEQN_ROMS");
-    std::filesystem::remove_all(path_);
-  }
-  const std::filesystem::path& path() const { return path_; }
+  RomDirectory() { setenv("EAUDEQN_ROMS", path().c_str(), 1); }
+  ~RomDirectory() { unsetenv("EAUDEQN_ROMS"); }
+  const std::filesystem::path& path() const { return directory_.path(); }
 
  private:
-  std::filesystem::path path_;
+  TestDirectory directory_;
 };
 
 TEST(AtariGames, AreAllThatAleKnowsSortedAndOnce) {

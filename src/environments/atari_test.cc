@@ -11,6 +11,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/test_directory.h"
 #include "eaudeqn/error.h"
 #include "environments/area_resize.h"
 #include "environments/atari_roms.h"
@@ -248,14 +249,12 @@ TEST(Atari, ListsEveryGameThatAleSupports) {
 }
 
 TEST(AtariRom, ThatIsDamagedIsReportedAndNotListed) {
-  const auto directory = std::filesystem::path(testing::TempDir()) / "eaudeqn_damaged_roms";
-  std::filesystem::create_directories(directory);
+  const TestDirectory directory;
   std::ofstream(directory / "pong.bin") << "not a ROM";
-  setenv("EAUDEQN_ROMS", directory.c_str(), 1);
+  setenv("EAUDEQN_ROMS", directory.path().c_str(), 1);
   EXPECT_THAT(failure("atari/Pong"), HasSubstr((directory / "pong.bin").string()));
   EXPECT_THAT(playable_atari_games(), testing::Not(testing::Contains("atari/Pong")));
   unsetenv("EAUDEQN_ROMS");
-  std::filesystem::remove_all(directory);
 }
 
 }  // namespace

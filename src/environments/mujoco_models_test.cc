@@ -8,6 +8,7 @@
 #include <cstdlib>
 #include <fstream>
 
+#include "core/test_directory.h"
 #include "eaudeqn/error.h"
 #include "environments/mujoco.h"
 
@@ -23,16 +24,14 @@ TEST(MujocoEnvironments, AreTheSixOfTheBenchmarks) {
 }
 
 TEST(FindModel, LooksWhereTheVariableSaysFirst) {
-  const auto directory = std::filesystem::path(testing::TempDir()) / "eaudeqn_models_test";
-  std::filesystem::create_directories(directory);
+  const TestDirectory directory;
   std::ofstream(directory / "walker2d_v5.xml") << "anything";
-  setenv("EAUDEQN_MUJOCO_MODELS", directory.c_str(), 1);
+  setenv("EAUDEQN_MUJOCO_MODELS", directory.path().c_str(), 1);
   EXPECT_EQ(model_directories().size(), 3U);
   EXPECT_EQ(find_model("mujoco/Walker2d-v5"), directory / "walker2d_v5.xml");
   unsetenv("EAUDEQN_MUJOCO_MODELS");
   EXPECT_EQ(model_directories().size(), 2U);
   EXPECT_THAT(model_directories().front().string(), testing::EndsWith("share/eaudeqn/mujoco"));
-  std::filesystem::remove_all(directory);
 }
 
 TEST(FindModel, NamesTheFileAndEveryPlaceWhereItLooked) {

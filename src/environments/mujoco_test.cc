@@ -10,6 +10,7 @@
 #include <filesystem>
 #include <fstream>
 
+#include "core/test_directory.h"
 #include "eaudeqn/error.h"
 #include "environments/mujoco_models.h"
 #include "environments/test_mujoco.h"
@@ -288,22 +289,19 @@ TEST(MujocoTrace, HoldsDoublesAndNamesWrongActions) {
 // Sets EAUDEQN_MUJOCO_MODELS to a fresh directory while it lives, and that as working directory.
 class ModelDirectory {
  public:
-  ModelDirectory() : path_(std::filesystem::path(testing::TempDir()) / "eaudeqn_model_files_test") {
-    std::filesystem::remove_all(path_);
-    std::filesystem::create_directories(path_);
-    std::filesystem::current_path(path_);
-    setenv("EAUDEQN_MUJOCO_MODELS", path_.c_str(), 1);
+  ModelDirectory() {
+    std::filesystem::current_path(path());
+    setenv("EAUDEQN_MUJOCO_MODELS", path().c_str(), 1);
   }
   ~ModelDirectory() {
     unsetenv("EAUDEQN_MUJOCO_MODELS");
     std::filesystem::current_path(before_);
-    std::filesystem::remove_all(path_);
   }
-  const std::filesystem::path& path() const { return path_; }
+  const std::filesystem::path& path() const { return directory_.path(); }
 
  private:
   std::filesystem::path before_ = std::filesystem::current_path();
-  std::filesystem::path path_;
+  TestDirectory directory_;
 };
 
 std::string failure(const std::string& task) {
