@@ -6,8 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
-#include "engine/network_spec.h"
-#include "engine/read_units.h"
+#include "deploy/policy_network.h"
 
 namespace eaudeqn {
 namespace {
@@ -19,38 +18,14 @@ struct Arguments {
   bool json = false;
 };
 
-// Outputs of each layer that the network's outputs depend on.
-std::vector<std::size_t> count_read_units(const Policy& policy, const NetworkSpec& spec) {
-  std::vector<Mask> masks;
-  for (const PolicyLayer& layer : policy.layers) {
-    Mask mask(layer.parameters(), 0);
-    const std::size_t row_size = layer.parameters() / layer.bias.size();
-    for (std::size_t row = 0; row + 1 < layer.row_starts.size(); ++row) {
-      for (std::size_t i = layer.row_starts[row]; i < layer.row_starts[row + 1]; ++i) {
-        mask[row * row_size + layer.columns[i]] = 1;
-      }
-    }
-    masks.push_back(std::move(mask));
-  }
-  std::vector<const Mask*> pointers;
-  pointers.reserve(masks.size());
-  for (const Mask& mask : masks) pointers.push_back(&mask);
-  std::vector<std::size_t> counts;
-  for (const ReadLayer& layer : read_units(spec, unit_classes(spec), pointers).layers) {
-    counts.push_back(static_cast<std::size_t>(std::count(layer.rows.begin(), layer.rows.end(), std::uint8_t{1})));
-  }
-  return counts;
-}
-
 Json describe(const Policy& policy, const std::filesystem::path& file) {
-  const NetworkSpec spec = make_network_spec(architecture_from_json(metadata(policy, "architecture", file)));
-  const std::vector<std::size_t> read = count_read_units(policy, spec);
+  const Network network = make_network(policy, file.string());
   Json layers = Json::array();
   std::size_t parameters = 0, active = 0, flops = 0;
   for (std::size_t l = 0; l < policy.layers.size(); ++l) {
     const PolicyLayer& layer = policy.layers[l];
-    const std::size_t positions = l < spec.layers.size() ? spec.positions(l) : 0;
-    const std::size_t layer_flops = 2 * layer.values.size() * positions;
+    const Mask& read = network.layers()[l].read_rows;
+    const std::size_t layer_flops = 2 * layer.values.size() * network.spec().positions(l);
     layers.push_back(
         {{"name", layer.name},
          {"shape", layer.shape},
@@ -60,7 +35,7 @@ Json describe(const Policy& policy, const std::filesystem::path& file) {
          {"bytes", stored_bytes(layer)},
          {"flops", layer_flops},
          {"units", layer.bias.size()},
-         {"read_units", read.at(l)}});
+         {"read_units", std::count(read.begin(), read.end(), std::uint8_t{1})}});
     parameters += layer.parameters();
     active += layer.values.size();
     flops += layer_flops;

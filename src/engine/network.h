@@ -113,7 +113,8 @@ class Network {
   Moments layer_moments(std::size_t layer) const;
   void set_layer_moments(std::size_t layer, const Moments& moments);
 
-  double sparsity() const;  // share of inactive weights (biases do not count)
+  std::vector<const Mask*> masks() const;  // of all layers, as read_units takes them
+  double sparsity() const;                 // share of inactive weights (biases do not count)
   std::vector<double> layer_sparsities() const;
 
   const NetworkPlan& plan() const { return *plan_; }
@@ -123,7 +124,6 @@ class Network {
   bool trainable() const { return trainable_; }
 
  private:
-  std::vector<const Mask*> masks() const;
   std::vector<ReadLayer> read_layers(const std::vector<const Mask*>& masks) const;
   void follow_reads(const std::vector<ReadLayer>& read);
   void check_shape(std::size_t layer, const LayerWeights& weights) const;

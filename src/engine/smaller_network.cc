@@ -27,10 +27,8 @@ LayerWeights smaller(const LayerWeights& layer, const ReadLayer& kept) {
 
 Network without_dead_units(const Network& network) {
   const NetworkSpec& spec = network.spec();
-  const std::vector<UnitClass> classes = unit_classes(spec);
-  std::vector<const Mask*> masks;
-  for (const Layer& layer : network.layers()) masks.push_back(&layer.mask);
-  const ReadUnits read = read_units(spec, classes, masks);
+  const std::vector<UnitClass>& classes = network.plan().unit_classes;
+  const ReadUnits read = read_units(spec, classes, network.masks());
   Architecture architecture = spec.architecture;
   const bool whole = std::equal(read.units.begin(), read.units.end(), classes.begin(), classes.end(),
                                 [](std::size_t units, const UnitClass& all) { return units == all.units; });

@@ -112,13 +112,8 @@ INSTANTIATE_TEST_SUITE_P(Kinds, SmallerNetwork, testing::Values("nature", "impal
 
 // Unit 0 of the first layer is read by unit 1 of the second alone, which nothing reads: both go.
 TEST(SmallerNetwork, LosesWhatOnlyRemovedUnitsRead) {
-  Architecture chain;
-  chain.kind = "mlp";
-  chain.input = {2};
-  chain.hidden = {3, 2};
-  chain.outputs = 1;
   RandomStream stream(4, "test");
-  Network network = random_network(chain, stream);
+  Network network = random_network(chain_network(), stream);
   network.set_layer(1, {{0, 1, 1, 1, 1, 1}, {0, 1, 1, 1, 1, 1}, {0, 0}});
   network.set_layer(2, {{1, 0}, {1, 0}, {0}});
   const Network smaller = without_dead_units(network);

@@ -20,4 +20,14 @@ inline Architecture small_network(const std::string& kind) {
   return architecture;
 }
 
+// Two inputs, hidden layers of three and two units, one output: small enough to tell by hand who reads whom.
+inline Architecture chain_network() {
+  Architecture chain;
+  chain.kind = "mlp";
+  chain.input = {2};
+  chain.hidden = {3, 2};
+  chain.outputs = 1;
+  return chain;
+}
+
 }  // namespace eaudeqn

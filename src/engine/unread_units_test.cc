@@ -159,12 +159,7 @@ INSTANTIATE_TEST_SUITE_P(Kinds, UnreadUnits,
 
 // Unit 0 of the first layer is read by unit 1 of the second alone, which nothing reads.
 TEST(UnreadUnits, AreAlsoThoseThatOnlyUnreadUnitsRead) {
-  Architecture chain;
-  chain.kind = "mlp";
-  chain.input = {2};
-  chain.hidden = {3, 2};
-  chain.outputs = 1;
-  Network network(std::make_shared<NetworkPlan>(make_network_spec(chain)), false);
+  Network network(std::make_shared<NetworkPlan>(make_network_spec(chain_network())), false);
   network.set_layer(1, {{0, 1, 1, 1, 1, 1}, {0, 1, 1, 1, 1, 1}, {0, 0}});
   EXPECT_EQ(network.layers()[0].read_rows, (Mask{1, 1, 1}));
   network.set_layer(2, {{1, 0}, {1, 0}, {0}});

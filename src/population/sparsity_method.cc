@@ -54,7 +54,7 @@ void copy_pruned(const Network& from, double sparsity, Distribution distribution
 
 void copy_without_units(const Network& from, double sparsity, Distribution distribution, Network& to) {
   std::vector<LayerWeights> layers = all_layers(from);
-  const auto masks = unit_masks(prunable(from, layers), unit_classes(from.spec()), sparsity, distribution);
+  const auto masks = unit_masks(prunable(from, layers), from.plan().unit_classes, sparsity, distribution);
   apply_masks(layers, masks, to);
 }
 
