@@ -55,6 +55,7 @@ void CheckpointFolder::keep_newest(std::int64_t keep) {
   std::vector<std::int64_t> all = steps();
   while (static_cast<std::int64_t>(all.size()) > keep) {
     std::filesystem::remove(file(all.front()));
+    needed_.erase(all.front());  // what is remembered must not grow with the length of the run
     all.erase(all.begin());
   }
   std::set<std::string> needed;

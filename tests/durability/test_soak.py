@@ -1,6 +1,7 @@
 """A run of hours with flat memory, bounded files and disk. The short form is a minute of the fastest task; the long form
 takes EAUDEQN_SOAK_HOURS (default 3) of real Atari with the released configuration's replay."""
 
+import contextlib
 import os
 import signal
 import statistics
@@ -10,6 +11,8 @@ from hostile import LONG, tally
 from program import CARTPOLE, Training, changed
 
 SECONDS = 3600 * float(os.environ.get("EAUDEQN_SOAK_HOURS", "3")) if LONG else 24
+# Resident memory goes up and down by 1 % with each checkpoint: the median of so many is steady to a fifth of that.
+SAMPLES = 480
 ATARI = ["atari/Pong", "--algorithm", "eaudedqn_small", "--set", "replay.capacity=20000", "--set", "training.initial_samples=1000",
          "--set", "checkpoint.period=5000", "--set", "evaluation.period=0"]  # fmt: skip
 SETTINGS = ATARI if LONG else changed(CARTPOLE, training__steps=10_000_000, checkpoint__period=1_000, evaluation__period=5_000)
@@ -21,7 +24,11 @@ def resident_kilobytes(pid: int) -> int:
 
 
 def checkpoint_bytes(run) -> int:
-    return sum(file.stat().st_size for file in (run / "checkpoints").rglob("*") if file.is_file())
+    total = 0
+    for file in (run / "checkpoints").rglob("*"):
+        with contextlib.suppress(FileNotFoundError):  # what is listed may be removed before it is looked at
+            total += file.stat().st_size if file.is_file() else 0
+    return total
 
 
 def test_memory_files_and_disk_do_not_grow(tmp_path):
@@ -30,7 +37,7 @@ def test_memory_files_and_disk_do_not_grow(tmp_path):
     with Training(SETTINGS, run) as training:
         begin = time.monotonic()
         while time.monotonic() - begin < SECONDS:
-            time.sleep(SECONDS / 60)
+            time.sleep(SECONDS / SAMPLES)
             assert training.process.poll() is None, training.log.read_text()[-1000:]
             pid = training.process.pid
             samples.append((resident_kilobytes(pid), len(os.listdir(f"/proc/{pid}/fd")), checkpoint_bytes(run)))
@@ -40,8 +47,8 @@ def test_memory_files_and_disk_do_not_grow(tmp_path):
     memory = [sample[0] for sample in settled]
     # Not the largest: a sample that falls into an evaluation holds what that needs for a moment.
     before, after = statistics.median(memory[:half]), statistics.median(memory[half:])
-    assert after < 1.01 * before, f"resident memory grew from {before} to {after} kB: {memory}"
-    assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[:5]) + 2, "descriptors are not closed"
+    assert after < 1.01 * before, f"resident memory grew from {before} to {after} kB: {memory[::8]}"
+    assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[: SAMPLES // 4]) + 2, "descriptors stay open"
     # Two kept, and one while it is being written.
     disk = [sample[2] for sample in settled]
     assert max(disk[half:]) <= 1.5 * max(disk[:half]) + 1e6, f"checkpoints grow: {disk}"
