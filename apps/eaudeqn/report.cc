@@ -1,6 +1,7 @@
 // `eaudeqn report`: one HTML page about many runs.
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -10,6 +11,7 @@
 #include "experiment/progress.h"
 #include "report/document.h"
 #include "report/page.h"
+#include "report/reference.h"
 
 namespace eaudeqn {
 namespace {
@@ -50,9 +52,28 @@ std::vector<RunRecord> read_runs(const Arguments& arguments) {
   return runs;
 }
 
+// Later files replace earlier ones and what comes with the program. A file that has nothing for any of the runs is told
+// of: most likely an environment's name is misspelt.
+ReferenceCurves reference_curves(const std::vector<std::filesystem::path>& files, const std::vector<RunRecord>& runs) {
+  ReferenceCurves all = built_in_reference_curves();
+  for (const auto& file : files) {
+    ReferenceCurves curves = read_reference_curves(file);
+    const auto has = [&](const RunRecord& run) { return curves.contains(run.environment); };
+    if (std::none_of(runs.begin(), runs.end(), has)) {
+      std::string names;
+      for (const auto& [environment, curve] : curves) names += (names.empty() ? "" : ", ") + environment;
+      fmt::print(stderr, "{}: draws nothing: its curves are of {}, and no run is\n", file.string(),
+                 names.empty() ? "no environment" : names);
+    }
+    curves.merge(std::move(all));  // keeps its own where both have one
+    all = std::move(curves);
+  }
+  return all;
+}
+
 int run_report(const Arguments& arguments) {
   const std::vector<RunRecord> runs = read_runs(arguments);
-  const auto document = make_document(runs, reference_curves(arguments.references), EAUDEQN_VERSION);
+  const auto document = make_document(runs, reference_curves(arguments.references, runs), EAUDEQN_VERSION);
   if (arguments.json) {
     fmt::print("{}\n", document.dump(-1, ' ', false, nlohmann::ordered_json::error_handler_t::replace));
     if (arguments.output.empty()) return 0;

@@ -12,7 +12,8 @@
 namespace eaudeqn {
 namespace {
 
-void add_curves(const std::string& text, const std::string& origin, std::map<std::string, ReferenceCurve>& all) {
+ReferenceCurves parse_curves(const std::string& text, const std::string& origin) {
+  ReferenceCurves all;
   try {
     const nlohmann::json json = nlohmann::json::parse(text);
     for (const auto& [environment, entry] : json.at("curves").items()) {
@@ -29,6 +30,7 @@ void add_curves(const std::string& text, const std::string& origin, std::map<std
       }
       all[environment] = std::move(curve);
     }
+    return all;
   } catch (const nlohmann::json::parse_error& error) {
     throw Error::failure(origin + ": no JSON from byte " + std::to_string(error.byte) +
                          " on; docs/report.md has the format of reference curves");
@@ -40,16 +42,17 @@ void add_curves(const std::string& text, const std::string& origin, std::map<std
 
 }  // namespace
 
-std::map<std::string, ReferenceCurve> reference_curves(const std::vector<std::filesystem::path>& files) {
-  std::map<std::string, ReferenceCurve> all;
+ReferenceCurves built_in_reference_curves() {
+  ReferenceCurves all;
   for (const char* name : {"reference/atari_dqn.json", "reference/mujoco_sac.json"}) {
-    add_curves(embedded_file(name), name, all);
-  }
-  for (const auto& file : files) {
-    const auto bytes = read_file(file);
-    add_curves({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string(), all);
+    all.merge(parse_curves(embedded_file(name), name));
   }
   return all;
+}
+
+ReferenceCurves read_reference_curves(const std::filesystem::path& file) {
+  const auto bytes = read_file(file);
+  return parse_curves({reinterpret_cast<const char*>(bytes.data()), bytes.size()}, file.string());
 }
 
 }  // namespace eaudeqn

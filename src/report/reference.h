@@ -16,9 +16,13 @@ struct ReferenceCurve {
   std::vector<std::vector<double>> runs;  // [run][step]
 };
 
-// By environment. Later files replace earlier ones and what comes with the program. A file is JSON: {"source": text,
-// "curves": {"atari/Pong": {"algorithm": text, "steps": [...], "runs": [[...], ...]}, ...}}. Throws Error::failure
-// naming the file and what is wrong with it.
-std::map<std::string, ReferenceCurve> reference_curves(const std::vector<std::filesystem::path>& files);
+using ReferenceCurves = std::map<std::string, ReferenceCurve>;  // by environment
+
+// Those that come with the program.
+ReferenceCurves built_in_reference_curves();
+
+// Those of a file. It is JSON: {"source": text, "curves": {"atari/Pong": {"algorithm": text, "steps": [...], "runs":
+// [[...], ...]}, ...}}. Throws Error::failure naming the file and what is wrong with it.
+ReferenceCurves read_reference_curves(const std::filesystem::path& file);
 
 }  // namespace eaudeqn

@@ -235,3 +235,14 @@ def test_single_policy_and_folder_without_runs_are_clear_errors(runs, tmp_path):
     bad.write_text('{"source": "x", "curves": {"a": {"algorithm": "b", "steps": [1, 2], "runs": [[1]]}}}')
     message = one_line_error(eaudeqn("report", runs, "--reference", bad, "--json", code=1))
     assert str(bad) in message and "one number per step" in message
+
+
+def test_reference_curves_of_other_environments_are_told_of(runs, tmp_path):
+    misspelt, right = tmp_path / "misspelt.json", tmp_path / "right.json"
+    for file, environment in ((misspelt, "classic/Cartpole"), (right, "classic/CartPole-v1")):
+        curve = {"algorithm": "theirs", "steps": [100, 200], "runs": [[1, 2]]}
+        file.write_text(json.dumps({"source": str(file), "curves": {environment: curve}}))
+    result = eaudeqn("report", runs / "ensemble", "--reference", misspelt, "--reference", right, "--json")
+    assert result.stderr == f"{misspelt}: draws nothing: its curves are of classic/Cartpole, and no run is\n"
+    drawn = [curve["reference"] for curve in json.loads(result.stdout)["curves"]]
+    assert [reference["algorithm"] for reference in drawn] == ["theirs"]
