@@ -39,6 +39,15 @@ Trace run_continuous(Environment& environment, const NpyArray& actions, const st
   return run_trace(environment, values, initial_state);
 }
 
+Trace run_discrete(Environment& environment, const NpyArray& actions, const std::string& file,
+                   const InitialState& initial_state) {
+  if (actions.shape.empty() || actions.elements() != actions.shape[0]) {
+    throw Error::usage(fmt::format("{}: the shape is ({}); {} takes (steps), an index for each step", file,
+                                   fmt::join(actions.shape, ", "), environment.spec().name));
+  }
+  return run_trace(environment, to_integers(actions, file), initial_state);
+}
+
 int run_trace_command(const Arguments& arguments) {
   const NpyArray actions = read_npy(arguments.actions);
   InitialState initial_state;
@@ -48,7 +57,7 @@ int run_trace_command(const Arguments& arguments) {
   const auto environment = make_environment(arguments.environment, arguments.seed);
   const Trace trace = environment->spec().continuous()
                           ? run_continuous(*environment, actions, arguments.actions, initial_state)
-                          : run_trace(*environment, to_integers(actions, arguments.actions), initial_state);
+                          : run_discrete(*environment, actions, arguments.actions, initial_state);
   const std::filesystem::path directory(arguments.output);
   make_output_directory(directory);
   const std::vector<std::size_t> steps = {trace.rewards.size()};

@@ -71,7 +71,7 @@ def test_starts_are_drawn_within_gymnasiums_bounds(task, low, high, tmp_path):
 
 
 def test_wrong_use_is_refused_with_one_line(tmp_path):
-    for name, values in {"good": [0, 1], "bad": [0, 2], "state": [0.0, 0.0, 0.0]}.items():
+    for name, values in {"good": [0, 1], "bad": [0, 2], "state": [0.0, 0.0, 0.0], "pairs": [[0, 1], [1, 0]]}.items():
         np.save(tmp_path / f"{name}.npy", np.array(values))
 
     def error(actions, *more):
@@ -79,5 +79,6 @@ def test_wrong_use_is_refused_with_one_line(tmp_path):
                                       "--output", tmp_path / "trace", *more, code=2))  # fmt: skip
 
     assert "index 1" in error("bad.npy")
+    assert "the shape is (2, 2); classic/CartPole-v1 takes (steps)" in error("pairs.npy")
     assert "takes 4" in error("good.npy", "--initial-state", tmp_path / "state.npy")
     assert not (tmp_path / "trace").exists()
