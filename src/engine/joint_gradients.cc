@@ -113,12 +113,12 @@ ColumnGradients gradients_of(const Pass& pass, std::size_t index, bool weights, 
 }  // namespace
 
 AlignedBuffer transposed_output_gradients(const Pass& pass, const Operation& operation, std::size_t pitch) {
-  const std::size_t samples = pass.workspace->blocks() * kLanes;
-  AlignedBuffer transposed(samples * pitch);
+  const std::size_t blocks = pass.workspace->blocks();
+  AlignedBuffer transposed(blocks * kLanes * pitch);
   const TensorLayout out = pass.workspace->gradient_layout(operation.output);
   transpose_output_gradients(
       {pass.workspace->gradient(operation.output), static_cast<std::ptrdiff_t>(out.block_pitch())}, out.channels,
-      samples, pitch, transposed.data());
+      blocks, pitch, transposed.data());
   return transposed;
 }
 

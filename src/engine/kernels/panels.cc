@@ -334,6 +334,50 @@ void weight_gradient_panels_target(const float* transposed, std::size_t pitch, s
   }
 }
 
+// Outputs [first, last) of one block: from[output * 16 + sample] -> to[sample * pitch + output].
+HWY_INLINE void transpose_outputs(const float* HWY_RESTRICT from, std::size_t first, std::size_t last,
+                                  std::size_t pitch, float* HWY_RESTRICT to) {
+  std::size_t o = first;
+#if HWY_TARGET != HWY_SCALAR  // the baseline has no vectors
+  const hn::FixedTag<float, 4> d;
+  for (std::size_t s = 0; s < kLanes; s += 4) {
+    for (o = first; o + 4 <= last; o += 4) {
+      const float* HWY_RESTRICT four = from + o * kLanes + s;
+      const auto row0 = hn::Load(d, four);
+      const auto row1 = hn::Load(d, four + kLanes);
+      const auto row2 = hn::Load(d, four + 2 * kLanes);
+      const auto row3 = hn::Load(d, four + 3 * kLanes);
+      const auto low02 = hn::InterleaveLower(d, row0, row2);
+      const auto low13 = hn::InterleaveLower(d, row1, row3);
+      const auto high02 = hn::InterleaveUpper(d, row0, row2);
+      const auto high13 = hn::InterleaveUpper(d, row1, row3);
+      float* HWY_RESTRICT column = to + s * pitch + o;
+      hn::StoreU(hn::InterleaveLower(d, low02, low13), d, column);
+      hn::StoreU(hn::InterleaveUpper(d, low02, low13), d, column + pitch);
+      hn::StoreU(hn::InterleaveLower(d, high02, high13), d, column + 2 * pitch);
+      hn::StoreU(hn::InterleaveUpper(d, high02, high13), d, column + 3 * pitch);
+    }
+  }
+#endif
+  for (; o < last; ++o) {
+    for (std::size_t s = 0; s < kLanes; ++s) to[s * pitch + o] = from[o * kLanes + s];
+  }
+}
+
+void transpose_target(const ConstUnitPixels& output_gradients, std::size_t outputs, std::size_t blocks,
+                      std::size_t pitch, float* transposed) {
+  for (std::size_t b = 0; b < blocks; ++b, transposed += kLanes * pitch) {
+    const float* from = output_gradients.data + static_cast<Distance>(b) * output_gradients.block_pitch;
+    // A cache line of each sample at a time.
+    for (std::size_t o = 0; o < outputs; o += kLanes) {
+      transpose_outputs(from, o, HWY_MIN(o + kLanes, outputs), pitch, transposed);
+    }
+    for (std::size_t s = 0; s < kLanes; ++s) {
+      for (std::size_t o = outputs; o < pitch; ++o) transposed[s * pitch + o] = 0.0F;
+    }
+  }
+}
+
 }  // namespace eaudeqn::HWY_NAMESPACE
 HWY_AFTER_NAMESPACE();
 
@@ -343,6 +387,7 @@ namespace eaudeqn {
 HWY_EXPORT(forward_panels_target);
 HWY_EXPORT(input_gradient_panels_target);
 HWY_EXPORT(weight_gradient_panels_target);
+HWY_EXPORT(transpose_target);
 
 void forward_panels(const PanelWeights& weights, std::size_t first, std::size_t last, const std::int32_t* offsets,
                     const ConstUnitPixels& inputs, const float* biases, bool relu, const UnitPixels& outputs,
@@ -356,15 +401,9 @@ void input_gradient_panels(const PanelWeights& weights, std::size_t first, std::
   HWY_DYNAMIC_DISPATCH(input_gradient_panels_target)(weights, first, last, gradients);
 }
 
-void transpose_output_gradients(const ConstUnitPixels& output_gradients, std::size_t outputs, std::size_t samples,
+void transpose_output_gradients(const ConstUnitPixels& output_gradients, std::size_t outputs, std::size_t blocks,
                                 std::size_t pitch, float* transposed) {
-  for (std::size_t s = 0; s < samples; ++s) {
-    const float* from =
-        output_gradients.data + static_cast<std::ptrdiff_t>(s / kLanes) * output_gradients.block_pitch + s % kLanes;
-    float* to = transposed + s * pitch;
-    for (std::size_t o = 0; o < outputs; ++o) to[o] = from[o * kLanes];
-    for (std::size_t o = outputs; o < pitch; ++o) to[o] = 0.0F;
-  }
+  HWY_DYNAMIC_DISPATCH(transpose_target)(output_gradients, outputs, blocks, pitch, transposed);
 }
 
 void weight_gradient_panels(const float* transposed, std::size_t pitch, std::size_t samples, std::size_t panel,

@@ -42,7 +42,7 @@ void input_gradient_panels(const PanelWeights& weights, std::size_t first, std::
 
 // transposed[sample * pitch + output] = the gradient of that output and sample; 0 for outputs up to the next multiple
 // of 32, which `pitch` is at least.
-void transpose_output_gradients(const ConstUnitPixels& output_gradients, std::size_t outputs, std::size_t samples,
+void transpose_output_gradients(const ConstUnitPixels& output_gradients, std::size_t outputs, std::size_t blocks,
                                 std::size_t pitch, float* transposed);
 
 // Weight gradients of panels [panel, panel + count), count 1 or 2, and inputs [first, last):
