@@ -85,6 +85,15 @@ def mujoco() -> list[tuple[str, str, str]]:
     return rows
 
 
+def cost() -> tuple[str, str, str]:
+    """Of the Atari run of the page of costs."""
+    lines = [line for line in read("results/cost.md").splitlines() if line.startswith("|")]
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    run = dict(zip(table[0], next(row for row in table if row[0].startswith("atari/"))))
+    what = f"A training run from its first pruning to its end, beside one with masks ({run['run']}, {run['network']}, to {100 * float(run['sparsity at the end']):.0f} % zeros)"
+    return what, f"{run['times']} times as fast; {run['x at 0.9']} times where 90 % are gone", "[cost](docs/results/cost.md)"
+
+
 def pong() -> tuple[str, str, str]:
     card = json.loads((common.ROOT / "zoo" / "pong.json").read_text())
     what = f"A small Pong player ({card['algorithm']}, {card['step']:,} steps, {card['hours']:.1f} h on one thread)"
@@ -95,7 +104,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--check", action="store_true", help="only say whether README has what the pages say; exit code 1 if not")
     check = parser.parse_args().check
-    rows = "\n".join(f"| {what} | {result} | {page} |" for what, result, page in [*speed(), files(), cartpole(), *mujoco(), pong()])
+    rows = "\n".join(f"| {what} | {result} | {page} |" for what, result, page in [*speed(), cost(), files(), cartpole(), *mujoco(), pong()])
     readme = README.read_text()
     written = common.with_section(readme, BEGIN, END, f"| what | measured | where |\n|---|---|---|\n{rows}")
     if not check:
