@@ -85,8 +85,10 @@ def evaluations(directory: Path) -> list[list[float]]:
 def training_returns(directory: Path) -> list[list]:
     """[step, mean training return of the INTERVAL before it or None, episodes of that, sparsity of the selected network]"""
     episodes, updates = common.events(directory, "episode"), common.events(directory, "target_update")
+    # Timing is written at target updates, the last of which may come before the end of the run.
+    last = max(line["step"] for line in common.timings(directory)[-1:] + common.events(directory, "evaluation")[-1:])
     points = []
-    for end in range(INTERVAL, common.timings(directory)[-1]["step"] + 1, INTERVAL):
+    for end in range(INTERVAL, last + 1, INTERVAL):
         returns = [episode["return"] for episode in episodes if end - INTERVAL < episode["step"] <= end]
         mean = round(statistics.fmean(returns), 4) if returns else None
         sparsity = [0.0] + [update["sparsity"] for update in updates if update["step"] <= end]

@@ -25,6 +25,10 @@ def test_training_returns_are_those_of_each_interval_and_the_sparsity_at_its_end
     (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     (tmp_path / "timing.jsonl").write_text(json.dumps({"step": 160_000}) + "\n")
     assert curves.training_returns(tmp_path) == [[50_000, 2.5, 2, 0.0], [100_000, None, 0, 0.25], [150_000, 8.0, 1, 0.25]]
+    # A run that ends between two target updates has its last interval all the same.
+    with (tmp_path / "metrics.jsonl").open("a") as metrics:
+        metrics.write(json.dumps({"event": "evaluation", "step": 200_000}) + "\n")
+    assert curves.training_returns(tmp_path)[3:] == [[200_000, None, 0, 0.5]]
 
 
 def test_runs_of_other_settings_are_not_taken_for_seeds_of_the_same(tmp_path):
