@@ -39,7 +39,7 @@ def verdict(curve: dict, runs: list[list[float]]) -> str:
     if not means:
         return "not yet as far as the first published point"
     if not outside:
-        return f"within the range of the published runs at each of the {len(means)} points"
+        return "within the range of the published runs " + ("at its one point" if len(means) == 1 else f"at each of its {len(means)} points")
     return "**outside the range of the published runs**: " + "; ".join(outside)
 
 
