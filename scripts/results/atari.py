@@ -95,7 +95,7 @@ run; other programs may have run beside it. The CPU is that of the machine on wh
 
 A sixth run of the same kind lies outside the range of five others one time in three. One difference is known: epsilon falls from step
 0 on here, in the published runs after the 20,000 initial samples ([deviations](../deviations.md)), so ours act a little less at random
-in the first 270,000 steps.
+in the first 270,000 steps, and alike after them.
 
 Command, for each row: `eaudeqn train {arguments.environment} --algorithm ALGORITHM --seed SEED --steps {max(curve['steps'] for curve in curves)} --threads THREADS`,
 with `--set KEY=VALUE` where the row has one; page by `scripts/results/atari.py {arguments.environment} --reference FILE RUN...`, which keeps the curves in `curves/`.
