@@ -42,6 +42,12 @@ def timings(directory: Path) -> list[dict]:
     return [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
 
 
+def write_record(file: Path, record: dict) -> None:
+    """As JSON, whose lists of lists have a line for each inner list."""
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(json.dumps(record, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+
+
 def with_section(text: str, begin: str, end: str, content: str) -> str:
     """A page's text with other content, in lines of its own, between the marks; they and what is around them stay."""
     before, rest = text.split(begin)

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import common
 import pictures
+from curves import changed_settings
 
 COSTS = common.ROOT / "docs" / "results" / "costs"
 BEGIN, END = "<!-- cost:begin -->", "<!-- cost:end -->"
@@ -44,18 +45,14 @@ def keep(directory: Path) -> None:
         "date": datetime.date.today().isoformat(), "command": command(config),
         "policy": {key: policy[key] for key in ("parameters", "active", "bytes", "flops")}, "stretches": points,
     }  # fmt: skip
-    COSTS.mkdir(exist_ok=True)
     name = f"{config['environment'].split('/')[1]}_{cost['algorithm']}_seed{cost['seed']}.json"
-    (COSTS / name).write_text(json.dumps(cost, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+    common.write_record(COSTS / name, cost)
 
 
 def command(config: dict) -> str:
-    sparsity, training = config["sparsity"], config["training"]
-    changed = [f"--set sparsity.{key}={sparsity[key]}" for key in ("start", "end", "period") if sparsity["method"] == "polynomial"]
-    return (
-        f"eaudeqn train {config['environment']} --algorithm {config['algorithm']} --seed {config['seed']} --steps {training['steps']} "
-        f"{' '.join(changed)} --set training.target_update_period={training['target_update_period']}"
-    ).replace("  ", " ")
+    run = f"eaudeqn train {config['environment']} --algorithm {config['algorithm']} --seed {config['seed']} --steps {config['training']['steps']}"
+    changed = {key: value for key, value in changed_settings(config).items() if key != "training.steps"}
+    return run + "".join(f" --set {key}={json.dumps(value)}" for key, value in changed.items())
 
 
 def dense_rate(cost: dict) -> float:

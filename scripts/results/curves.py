@@ -41,24 +41,25 @@ def keep(directory: Path, environment: str) -> None:
     if "features" in config["network"] and config["network"]["kind"] != "mlp":
         curve["features"] = config["network"]["features"]
         name = name.replace("_seed", f"_F{curve['features']}_seed")
-    CURVES.mkdir(exist_ok=True)
-    (CURVES / name).write_text(json.dumps(curve, indent=1).replace("\n   ", " ").replace("\n  ]", "]") + "\n")
+    common.write_record(CURVES / name, curve)
 
 
-def other_settings(config: dict) -> list[str]:
-    """What a run's config has other than the one that ships, but for what a curve names anyway."""
+def changed_settings(config: dict) -> dict:
+    """What a run's config has other than the one that ships."""
     family, task = config["environment"].split("/")
     names = [f"{family}/{task}_{config['algorithm']}", f"{family}/{config['algorithm']}"]
     settings = shipped(next(name for name in names if (CONFIGS / f"{name}.toml").exists()))
+    own = {key: config[key.split(".")[0]][key.split(".")[1]] for key in settings}
+    return {key: own[key] for key, value in settings.items() if own[key] != value}
+
+
+def other_settings(config: dict) -> list[str]:
+    """Of these the ones that make another curve and are not named by it anyway."""
     named = {"training.steps", "network.features"}
     # How often a run saves changes nothing, nor does evaluating where the curve is of training returns.
-    unseen = ("checkpoint.", "evaluation.") if family == "atari" else ("checkpoint.",)
-    others = {}
-    for key, value in settings.items():
-        section, name = key.split(".")
-        if config[section][name] != value and key not in named and not key.startswith(unseen):
-            others[key] = config[section][name]
-    return [f"{key}={json.dumps(value)}" for key, value in others.items()]
+    unseen = ("checkpoint.", "evaluation.") if config["environment"].startswith("atari/") else ("checkpoint.",)
+    changed = changed_settings(config)
+    return [f"{key}={json.dumps(value)}" for key, value in changed.items() if key not in named and not key.startswith(unseen)]
 
 
 def shipped(name: str) -> dict:

@@ -21,12 +21,17 @@ def read(page: str) -> str:
     return (common.ROOT / "docs" / page).read_text()
 
 
+def cells(line: str) -> list[str]:
+    """Of a line of a table."""
+    return [cell.strip() for cell in line.strip("|").split("|")]
+
+
 def ratios(machine: str, heading: str, zeros_of: tuple[str, ...] = ZEROS) -> str:
     """Of the table that follows the heading in a machine's tables."""
     rows = []
     for line in machine.split(heading, 1)[1].splitlines():
         if line.startswith("|"):
-            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+            rows.append(cells(line))
         elif rows:
             break
     ratio_of = {row[0]: row[rows[0].index("ratio")] for row in rows[2:]}
@@ -87,8 +92,7 @@ def mujoco() -> list[tuple[str, str, str]]:
 
 def cost() -> tuple[str, str, str]:
     """Of the Atari run of the page of costs."""
-    lines = [line for line in read("results/cost.md").splitlines() if line.startswith("|")]
-    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    table = [cells(line) for line in read("results/cost.md").splitlines() if line.startswith("|")]
     run = dict(zip(table[0], next(row for row in table if row[0].startswith("atari/"))))
     what = f"A training run from its first pruning to its end, beside one with masks ({run['run']}, {run['network']}, to {100 * float(run['sparsity at the end']):.0f} % zeros)"
     return what, f"{run['times']} times as fast; {run['x at 0.9']} times where 90 % are gone", "[cost](docs/results/cost.md)"

@@ -11,7 +11,7 @@ from hostile import LONG, tally
 from program import CARTPOLE, Training, changed
 
 SECONDS = 3600 * float(os.environ.get("EAUDEQN_SOAK_HOURS", "3")) if LONG else 24
-# Resident memory goes up and down by 1 % with each checkpoint: the median of so many is steady to a fifth of that.
+# Resident memory goes up and down by 1 % with each checkpoint: the median of a quarter of these is steady to a fifth of that.
 SAMPLES = 480
 ATARI = ["atari/Pong", "--algorithm", "eaudedqn_small", "--set", "replay.capacity=20000", "--set", "training.initial_samples=1000",
          "--set", "checkpoint.period=5000", "--set", "evaluation.period=0"]  # fmt: skip
@@ -48,7 +48,7 @@ def test_memory_files_and_disk_do_not_grow(tmp_path):
     # Not the largest: a sample that falls into an evaluation holds what that needs for a moment.
     before, after = statistics.median(memory[:half]), statistics.median(memory[half:])
     assert after < 1.01 * before, f"resident memory grew from {before} to {after} kB: {memory[::8]}"
-    assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[: SAMPLES // 4]) + 2, "descriptors stay open"
+    assert max(sample[1] for sample in settled) <= max(sample[1] for sample in samples[: SAMPLES // 12]) + 2, "descriptors stay open"
     # Two kept, and one while it is being written.
     disk = [sample[2] for sample in settled]
     assert max(disk[half:]) <= 1.5 * max(disk[:half]) + 1e6, f"checkpoints grow: {disk}"
