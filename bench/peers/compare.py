@@ -168,14 +168,17 @@ def parse_arguments():
 
 
 def machine():
-    """Processor and vector instructions, as the kernel names them."""
-    cpu, flags = "unknown processor", set()
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        key, _, value = line.partition(":")
-        if key.strip() == "model name":
-            cpu = value.strip()
-        elif key.strip() == "flags":
-            flags = set(value.split())
+    """Processor and vector instructions, as the kernel names them. A virtual machine's model name can be the same for
+    several generations, so family and model number are part of the name."""
+    fields = dict(
+        (part.strip() for part in line.split(":", 1))
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        if ":" in line
+    )
+    cpu = fields.get("model name", "unknown processor")
+    if "cpu family" in fields and "model" in fields:
+        cpu += f", family {fields['cpu family']} model {fields['model']}"
+    flags = set(fields.get("flags", "").split())
     isa = next((name for name in ("avx512f", "avx2", "avx", "sse2") if name in flags), "unknown")
     return {"cpu": cpu, "isa": isa, "processors": len(os.sched_getaffinity(0))}
 

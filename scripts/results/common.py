@@ -42,6 +42,13 @@ def timings(directory: Path) -> list[dict]:
     return [json.loads(line) for line in (directory / "timing.jsonl").read_text().splitlines()]
 
 
+def wall_seconds(directory: Path) -> float:
+    """Of all the stretches in which the run was trained; each counts its own seconds from nought."""
+    seconds = [line["seconds"] for line in common.timings(directory)]
+    ends = [now for now, following in zip(seconds, [*seconds[1:], 0.0]) if following < now]
+    return sum(ends)
+
+
 def write_record(file: Path, record: dict) -> None:
     """As JSON, whose lists of lists have a line for each inner list."""
     file.parent.mkdir(exist_ok=True)

@@ -10,13 +10,6 @@ from pathlib import Path
 import common
 
 
-def wall_seconds(directory: Path) -> float:
-    """Of all the stretches in which the run was trained; each counts its own seconds from nought."""
-    seconds = [line["seconds"] for line in common.timings(directory)]
-    ends = [now for now, following in zip(seconds, [*seconds[1:], 0.0]) if following < now]
-    return sum(ends)
-
-
 def method(config: dict) -> str:
     unit = config.get("sparsity", {}).get("granularity") == "unit"
     return config["algorithm"] + (" (whole units)" if unit else "")
@@ -27,7 +20,7 @@ def row(directory: Path) -> dict:
     evaluations = common.events(directory, "evaluation")
     assert evaluations[-1]["step"] == config["training"]["steps"], f"{directory} is not finished"
     updates = common.events(directory, "target_update")[-1]["updates"]
-    seconds = wall_seconds(directory)
+    seconds = common.wall_seconds(directory)
     return {
         "method": method(config),
         "seed": config["seed"],

@@ -26,7 +26,7 @@ def make_card(name: str, run: Path, commit: str) -> None:
     inspected = json.loads(common.run("inspect", str(policy), "--json"))
     trained = json.loads(common.run("inspect", str(run), "--json"))
     played = json.loads(common.run("evaluate", str(policy), "--episodes", str(EPISODES), "--seed", str(SEED), "--json"))
-    seconds = common.timings(run)[-1]["seconds"]
+    seconds = common.wall_seconds(run)
     card = {
         "environment": inspected["environment"], "algorithm": inspected["algorithm"], "step": inspected["step"],
         "sparsity": trained["sparsity"], "policy_sparsity": played["sparsity"],

@@ -239,6 +239,16 @@ std::optional<toml::table> parse_bare_value(const std::string& text) {
   return std::nullopt;
 }
 
+bool toml_can_hold(const std::string& value) {
+  std::ostringstream text;
+  text << toml::table{{"value", value}};
+  try {
+    return parse_toml(text.str(), "")["value"].value<std::string>() == value;
+  } catch (const Error&) {
+    return false;
+  }
+}
+
 std::string trimmed(const std::string& text) {
   const std::size_t first = text.find_first_not_of(" \t");
   if (first == std::string::npos) return "";
@@ -260,6 +270,8 @@ void apply_override(const std::string& text, Config& config) {
   const toml::node* node = parsed ? parsed->get("value") : nullptr;
   const bool wants_string = std::holds_alternative<StringKey>(row->kind);
   if (wants_string && (node == nullptr || !node->is_string())) {
+    if (!toml_can_hold(value))
+      fail_usage(fmt::format("{}: is not UTF-8 text, as a config must be: \"{}\"", name, value));
     set_value(*row, toml::value<std::string>(value), "", config);
   } else if (node == nullptr) {
     fail_value(*row, "", fmt::format("\"{}\"", value));

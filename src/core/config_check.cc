@@ -50,6 +50,11 @@ void check_method(const Config& config, const Check& check) {
   check(sparsity.granularity == "weight" || sparsity.distribution != "erk",
         "sparsity.distribution \"erk\" is for single weights: set it to \"uniform\" or \"global\", or set "
         "sparsity.granularity = \"weight\"");
+  check(sparsity.granularity == "weight" || !(moves || method == "static"),
+        fmt::format(
+            "sparsity.granularity \"unit\" goes by the size of trained weights, but {} begins with random masks: set "
+            "sparsity.granularity = \"weight\"",
+            config.algorithm));
   const bool schedule = moves || method == "polynomial" || method == "distill" ||
                         (is_sac(config.algorithm) && config.sac.actor_pruning == "polynomial");
   check(!schedule || sparsity.start < sparsity.end,

@@ -155,6 +155,12 @@ TEST(ConfigChecks, DqnIsOneDenseNetworkAndSaysWhatToSet) {
   EXPECT_THAT(message_of("algorithm = \"ppo\""), HasSubstr("wants \"eaudedqn\" or \"dqn\" or \"distilldqn\""));
 }
 
+// It was written to config.toml, which could then not be read.
+TEST(ConfigChecks, APathThatIsNoTextIsRefusedAtOnce) {
+  EXPECT_THAT(message_of("", {"dataset.path=/data/K\xf6ln"}), HasSubstr("dataset.path: is not UTF-8 text"));
+  EXPECT_EQ(parse("", {"dataset.path=/data/Köln \"a\\"}).dataset.path, "/data/Köln \"a\\");
+}
+
 TEST(ConfigChecks, AnAlgorithmsNameSaysItsSparsityMethod) {
   EXPECT_THAT(message_of("", {"sparsity.method=rigl"}), HasSubstr("set sparsity.method = \"eaude\""));
   const std::vector<std::string> rigl = {"algorithm=rigldqn", "population.networks=1", "sparsity.method=rigl"};
@@ -167,6 +173,7 @@ TEST(ConfigChecks, AnAlgorithmsNameSaysItsSparsityMethod) {
   EXPECT_THAT(with("population.networks=2"), HasSubstr("rigldqn has one network"));
   EXPECT_THAT(with("sparsity.method=set"), HasSubstr("set sparsity.method = \"rigl\""));
   EXPECT_THAT(with("sparsity.distribution=global"), HasSubstr("begins with random masks"));
+  EXPECT_THAT(with("sparsity.granularity=unit"), HasSubstr("set sparsity.granularity = \"weight\""));
   EXPECT_THAT(message_of("", {"sparsity.granularity=unit", "sparsity.distribution=erk"}), HasSubstr("single weights"));
   EXPECT_THAT(with("sparsity.start=8000000"), HasSubstr("must be below sparsity.end"));
   EXPECT_THAT(with("sparsity.period=4001"), HasSubstr("multiple of training.gradient_period (4)"));

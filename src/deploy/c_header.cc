@@ -151,6 +151,9 @@ class Writer {
       refuse();
     }
     if (low_.size() != high_.size() || 2 * low_.size() != spec_.architecture.outputs) refuse();
+    for (std::size_t i = 0; i < low_.size(); ++i) {
+      if (!std::isfinite(low_[i]) || !std::isfinite(high_[i]) || low_[i] > high_[i]) refuse();
+    }
   }
 
   bool uses(OperationKind kind, bool of_bytes) const {
@@ -443,10 +446,10 @@ std::string c_program(const Policy& policy, const std::string& prefix, const std
               : "    printf(\"%d\", @act(&workspace, observation));";
   return replaced(c_functions::kMain, {{"$ACT", act},
                                        {"$LIBRARIES", vectors ? " -lm" : ""},
-                                       {"$HEADER", header_name},
-                                       {"$MAIN", program_name},
                                        {"@@", upper(prefix) + "_"},
-                                       {"@", prefix + "_"}});
+                                       {"@", prefix + "_"},
+                                       {"$HEADER", header_name},  // last: names of files hold anything
+                                       {"$MAIN", program_name}});
 }
 
 std::string c_identifier(const std::string& text) {

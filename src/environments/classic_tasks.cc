@@ -82,7 +82,10 @@ AcrobotState moved(const AcrobotState& state, double seconds, const AcrobotState
   return result;
 }
 
+// Between -pi and pi, by steps of a turn as Gymnasium does it. Only an initial state that was set can be far outside:
+// there a step would change nothing, or take for ever.
 double wrapped(double angle) {
+  if (!(std::abs(angle) < 1e3)) return std::remainder(angle, 2 * pi);
   while (angle > pi) angle -= 2 * pi;
   while (angle < -pi) angle += 2 * pi;
   return angle;

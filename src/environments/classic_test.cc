@@ -268,6 +268,16 @@ TEST(ClassicInitialState, IsRefusedWhereItDoesNotFit) {
   EXPECT_TRUE(refused({0, 0, 0, 0})) << "in the middle of an episode";
 }
 
+// Whole turns were once taken off one by one, which at 1e300 changes nothing and went on for ever.
+TEST(ClassicInitialState, FarFromThePossibleEndsAStepAllTheSame) {
+  const auto environment = make("Acrobot-v1");
+  for (const auto& state : {std::vector<double>{1e300, -1e17, 0, 0}, std::vector<double>{0, 0, 1e300, 0}}) {
+    environment->reset();
+    environment->set_initial_state(state);
+    environment->step(0);
+  }
+}
+
 TEST(ClassicStep, IsRefusedOutsideAnEpisodeAndForActionsThatAreNone) {
   const auto environment = make("CartPole-v1", 0, 1);
   EXPECT_THROW(environment->step(0), Error);

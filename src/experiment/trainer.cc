@@ -312,11 +312,17 @@ class Run {
 void prepare_directory(const Config& config, const TrainOptions& options) {
   make_output_directory(options.output);
   const Path config_file = options.output / "config.toml";
+  const std::string name = options.output.string();
   if (!std::filesystem::exists(config_file)) {
+    // A new run would take its own first checkpoints for older than those that are there, and remove them.
+    if (!options.resume && CheckpointFolder(options.output).newest()) {
+      throw Error::usage(name +
+                         "/checkpoints holds those of another run, whose config.toml is gone: choose another "
+                         "--output, move them away, or add --resume to go on with them");
+    }
     write_file_atomically(config_file, to_toml(config));
     return;
   }
-  const std::string name = options.output.string();
   if (!options.resume) {
     throw Error::usage(name + " already holds a run: add --resume to go on with it, or choose another --output");
   }

@@ -231,6 +231,25 @@ TEST(Trainer, ADirectoryWithARunIsNotOverwrittenAndAnotherConfigNotResumed) {
   }
 }
 
+// Their run's config.toml was removed, they were not: the new run once removed each checkpoint that it had just
+// written.
+TEST(Trainer, ANewRunDoesNotBeginAmongTheCheckpointsOfAnother) {
+  const TestDirectory directory;
+  train(small_config(), quiet(directory.path() / "a"));
+  std::filesystem::remove(directory.path() / "a/config.toml");
+  Config other = small_config();
+  other.seed = 2;
+  try {
+    train(other, quiet(directory.path() / "a"));
+    FAIL() << "began among them";
+  } catch (const Error& error) {
+    EXPECT_EQ(error.kind(), Error::Kind::usage);
+    EXPECT_NE(std::string(error.what()).find("add --resume"), std::string::npos) << error.what();
+  }
+  EXPECT_FALSE(std::filesystem::exists(directory.path() / "a/config.toml"));
+  EXPECT_EQ(train(small_config(), quiet(directory.path() / "a", true)), TrainOutcome::already_finished);
+}
+
 TEST(Trainer, ADamagedCheckpointIsNamedAndTheOlderOneOffered) {
   const TestDirectory directory;
   train(small_config(), quiet(directory.path() / "a"));

@@ -58,8 +58,13 @@ void PolyakAverage::move(const Network& online, double tau, Network& target) con
       move_all(from.weights.data(), from.weights.size(), step, weights);
       continue;
     }
-    // An online network is nowhere denser than the target: it is compact, the target perhaps.
     for (std::size_t i = 0; i < to.weights.size(); ++i) weights[i] *= 1.0F - step;
+    if (!from.compact) {  // while it computes units that nothing reads, an online network may be dense alone
+      for (std::size_t i = 0; i < to.active; ++i) {
+        weights[i] += step * from.weights.data()[online.place(l, to.positions[i])];
+      }
+      continue;
+    }
     for (std::size_t i = 0; i < from.active; ++i) {
       const std::uint32_t entry = from.positions[i];
       weights[to.compact ? places_[l][entry] : target.place(l, entry)] += step * from.weights.data()[i];

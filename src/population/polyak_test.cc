@@ -51,6 +51,31 @@ TEST(PolyakAverage, MovesEveryWeightByTauInEveryForm) {
   }
 }
 
+// As in a step of RigL, when online critics compute units that nothing reads: places of the compact form were once read
+// from a layer that had just become dense.
+TEST(PolyakAverage, MovesACompactTargetTowardsADenseLayer) {
+  const auto plan = small_plan();
+  RandomStream stream(3, "polyak");
+  Network target(plan, false), online(plan, true);
+  set_trained_state(target, 0.3, stream);
+  prune_within(target, 0.8, stream, online);
+  const auto before = all_layers(target), from = all_layers(online);
+  for (std::size_t l = 0; l < before.size(); ++l) {
+    target.set_layer(l, before[l], LayerForm::compact);
+    online.set_layer(l, from[l], LayerForm::dense);
+  }
+  PolyakAverage average;
+  average.index(target);
+  average.move(online, 0.05, target);
+  const auto after = all_layers(target);
+  for (std::size_t l = 0; l < after.size(); ++l) {
+    for (std::size_t i = 0; i < after[l].weights.size(); ++i) {
+      ASSERT_NEAR(after[l].weights[i], 0.95 * before[l].weights[i] + 0.05 * from[l].weights[i], 1e-6)
+          << "layer " << l << ", weight " << i;
+    }
+  }
+}
+
 TEST(PolyakAverage, ATargetForgetsWhatNoNetworkHas) {
   const auto plan = small_plan();
   RandomStream stream(2, "polyak");

@@ -186,6 +186,13 @@ def test_one_program_can_hold_two_policies(policy, tmp_path):
     assert run(tmp_path / "both").returncode == 0
 
 
+def test_names_of_files_stand_in_the_program_as_they_are(policy, tmp_path):
+    """@ is also the mark for the prefix in what the program is made of, and was replaced in the name too."""
+    export(policy("mlp"), tmp_path / "pong@10M.h", "c")
+    compiled("gcc", *STRICT, tmp_path / "pong@10M_main.c", "-o", tmp_path / "pong")
+    assert run(tmp_path / "pong").returncode == 0
+
+
 def test_the_self_test_finds_a_wrong_weight(header, tmp_path):
     """A negative control: the last bias of the network is another one."""
     directory = shutil.copytree(header("mlp", "int8"), tmp_path / "spoiled")
