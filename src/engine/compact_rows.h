@@ -4,6 +4,7 @@
 
 #include <cstddef>
 
+#include "engine/kernels/column_rows.h"
 #include "engine/kernels/columns.h"
 #include "engine/kernels/rows.h"
 #include "engine/network.h"
@@ -23,6 +24,13 @@ inline void compact_rows(const LayerIndex& index, const float* weights, std::siz
 inline ColumnWeights columns_of(const Layer& layer, std::size_t segment) {
   return {layer.columns.starts.data() + segment * layer.columns.columns, layer.columns.outputs.data(),
           layer.weights.data()};
+}
+
+// The same by output; only if the layer has them.
+inline ColumnRows column_rows_of(const Layer& layer, std::size_t segment, std::size_t outputs) {
+  const std::size_t blocks = (layer.columns.columns + kRowInputs - 1) / kRowInputs;
+  return {layer.columns.row_starts.data() + segment * kColumnOutputs * blocks, layer.columns.row_entries.data(),
+          outputs};
 }
 
 }  // namespace eaudeqn

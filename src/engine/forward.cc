@@ -108,10 +108,16 @@ void column_segment(const Network& network, Workspace& workspace, const Operatio
       std::fill_n(sums + b * out.block_pitch() + o * kLanes, kLanes, layer.bias.data()[o]);
     }
   }
-  forward_columns(columns_of(layer, segment), 0, layer.columns.columns,
-                  network.plan().layers[operation.layer].offsets.data(),
-                  {workspace.activation(operation.input), static_cast<std::ptrdiff_t>(in.block_pitch())},
-                  {sums, static_cast<std::ptrdiff_t>(out.block_pitch())}, workspace.blocks());
+  const std::int32_t* offsets = network.plan().layers[operation.layer].offsets.data();
+  const ConstUnitPixels from{workspace.activation(operation.input), static_cast<std::ptrdiff_t>(in.block_pitch())};
+  const UnitPixels to{sums, static_cast<std::ptrdiff_t>(out.block_pitch())};
+  if (layer.columns.row_starts.empty()) {
+    forward_columns(columns_of(layer, segment), 0, layer.columns.columns, offsets, from, to, workspace.blocks());
+  } else {
+    alignas(64) float scratch[kRowScratch];
+    forward_column_rows(column_rows_of(layer, segment, last - first), columns_of(layer, segment), layer.columns.columns,
+                        offsets, from, {to.data + first * kLanes, to.block_pitch}, workspace.blocks(), scratch);
+  }
   for (std::size_t b = 0; operation.relu && b < workspace.blocks(); ++b) {
     float* values = sums + b * out.block_pitch();
     for (std::size_t i = first * kLanes; i < last * kLanes; ++i) values[i] = values[i] < 0 ? 0.0F : values[i];

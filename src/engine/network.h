@@ -12,6 +12,7 @@
 #include "core/random.h"
 #include "engine/aligned_buffer.h"
 #include "engine/form_cost.h"
+#include "engine/kernels/column_rows.h"
 #include "engine/kernels/panels.h"
 #include "engine/large_memory.h"
 #include "engine/layer_plan.h"
@@ -43,6 +44,9 @@ struct ColumnIndex {
   std::size_t segments = 0, columns = 0;
   std::vector<std::size_t> starts;
   std::vector<std::uint16_t, LargeAllocator<std::uint16_t>> outputs;
+  // The same by output, where that pays (kernels/column_rows.h): segment by segment, block of inputs by block.
+  std::vector<std::uint32_t> row_starts;
+  std::vector<std::uint32_t, LargeAllocator<std::uint32_t>> row_entries;
 };
 
 // Compact layers have `columns` or both of `forward` and (if trainable) `backward`. In dense form all entries are

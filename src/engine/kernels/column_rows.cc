@@ -1,0 +1,150 @@
+// See column_rows.h. Two blocks of the batch go together, as in columns.cc, and two outputs, so that four chains of
+// multiply-adds are under way.
+#include "engine/kernels/column_rows.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "engine/kernels/column_rows.cc"
+#include <hwy/foreach_target.h>  // IWYU pragma: keep
+#include <hwy/highway.h>
+
+#include "engine/kernels/simd.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace eaudeqn::HWY_NAMESPACE {
+
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Tag = hn::CappedTag<float, kLanes>;
+using Vector = hn::Vec<Tag>;
+using Distance = std::ptrdiff_t;
+
+constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
+constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
+constexpr std::size_t kScratchPitch = 2 * kLanes;        // from one input to the next
+
+// The sums of one output, kBlocks blocks of the batch, and where they wait in memory.
+template <std::size_t kBlocks>
+struct Sums {
+  float* at;
+  Vector vectors[kBlocks][kVectors];
+};
+
+template <std::size_t kBlocks>
+HWY_INLINE void load_sums(float* at, Distance pitch, Sums<kBlocks>& sums) {
+  sums.at = at;
+  EAUDEQN_UNROLL
+  for (std::size_t b = 0; b < kBlocks; ++b) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sums.vectors[b][v] = hn::Load(Tag(), at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
+    }
+  }
+}
+
+template <std::size_t kBlocks>
+HWY_INLINE void store_sums(const Sums<kBlocks>& sums, Distance pitch) {
+  EAUDEQN_UNROLL
+  for (std::size_t b = 0; b < kBlocks; ++b) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      hn::Store(sums.vectors[b][v], Tag(), sums.at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
+    }
+  }
+}
+
+template <std::size_t kBlocks>
+HWY_INLINE void multiply_add(std::uint32_t entry, const float* HWY_RESTRICT values, const float* HWY_RESTRICT scratch,
+                             Sums<kBlocks>& sums) {
+  const Vector weight = hn::Set(Tag(), values[entry >> 16]);
+  const float* HWY_RESTRICT input = scratch + (entry & 0xFFFF);
+  EAUDEQN_UNROLL
+  for (std::size_t b = 0; b < kBlocks; ++b) {
+    EAUDEQN_UNROLL
+    for (std::size_t v = 0; v < kVectors; ++v) {
+      sums.vectors[b][v] =
+          hn::MulAdd(weight, hn::Load(Tag(), input + b * kLanes + v * kVectorWidth), sums.vectors[b][v]);
+    }
+  }
+}
+
+// All outputs of one block of inputs, which is in the scratch. starts: of its rows.
+template <std::size_t kBlocks>
+HWY_INLINE void add_inputs(const ColumnRows& rows, const std::uint32_t* HWY_RESTRICT starts,
+                           const float* HWY_RESTRICT values, const float* HWY_RESTRICT scratch, float* output,
+                           Distance pitch) {
+  const std::uint32_t* HWY_RESTRICT entries = rows.entries;
+  std::size_t o = 0;
+  for (; o + 2 <= rows.outputs; o += 2) {
+    const std::uint32_t begin_b = starts[o + 1];
+    std::uint32_t a = starts[o];
+    std::uint32_t b = begin_b;
+    const std::uint32_t end_b = starts[o + 2];
+    Sums<kBlocks> sums_a, sums_b;
+    load_sums(output + o * kLanes, pitch, sums_a);
+    load_sums(output + (o + 1) * kLanes, pitch, sums_b);
+    for (; a < begin_b && b < end_b; ++a, ++b) {
+      multiply_add(entries[a], values, scratch, sums_a);
+      multiply_add(entries[b], values, scratch, sums_b);
+    }
+    for (; a < begin_b; ++a) multiply_add(entries[a], values, scratch, sums_a);
+    for (; b < end_b; ++b) multiply_add(entries[b], values, scratch, sums_b);
+    store_sums(sums_a, pitch);
+    store_sums(sums_b, pitch);
+  }
+  if (o == rows.outputs) return;
+  Sums<kBlocks> sums;
+  load_sums(output + o * kLanes, pitch, sums);
+  for (std::uint32_t a = starts[o]; a < starts[o + 1]; ++a) multiply_add(entries[a], values, scratch, sums);
+  store_sums(sums, pitch);
+}
+
+template <std::size_t kBlocks>
+void forward_blocks(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
+                    const std::int32_t* HWY_RESTRICT offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
+                    std::size_t block, float* HWY_RESTRICT scratch) {
+  const float* HWY_RESTRICT input = inputs.data + static_cast<Distance>(block) * inputs.block_pitch;
+  float* output = outputs.data + static_cast<Distance>(block) * outputs.block_pitch;
+  const std::uint32_t* starts = rows.starts;
+  for (std::size_t first = 0; first < count; first += kRowInputs, starts += rows.outputs) {
+    const std::size_t some = HWY_MIN(kRowInputs, count - first);
+    for (std::size_t i = 0; i < some; ++i) {
+      EAUDEQN_UNROLL
+      for (std::size_t b = 0; b < kBlocks; ++b) {
+        EAUDEQN_UNROLL
+        for (std::size_t v = 0; v < kVectors; ++v) {
+          const float* from = input + static_cast<Distance>(b) * inputs.block_pitch +
+                              offsets[first + i] * Distance{kLanes} + v * kVectorWidth;
+          hn::Store(hn::Load(Tag(), from), Tag(), scratch + i * kScratchPitch + b * kLanes + v * kVectorWidth);
+        }
+      }
+    }
+    add_inputs<kBlocks>(rows, starts, weights.values + weights.starts[first], scratch, output, outputs.block_pitch);
+  }
+}
+
+void forward_column_rows_target(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
+                                const std::int32_t* offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
+                                std::size_t blocks, float* scratch) {
+  std::size_t block = 0;
+  for (; block + 2 <= blocks; block += 2) {
+    forward_blocks<2>(rows, weights, count, offsets, inputs, outputs, block, scratch);
+  }
+  if (block < blocks) forward_blocks<1>(rows, weights, count, offsets, inputs, outputs, block, scratch);
+}
+
+}  // namespace eaudeqn::HWY_NAMESPACE
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace eaudeqn {
+
+HWY_EXPORT(forward_column_rows_target);
+
+void forward_column_rows(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
+                         const std::int32_t* offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
+                         std::size_t blocks, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(forward_column_rows_target)(rows, weights, count, offsets, inputs, outputs, blocks, scratch);
+}
+
+}  // namespace eaudeqn
+#endif
