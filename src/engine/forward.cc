@@ -43,6 +43,7 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
   rows.rows = spec.out;
   rows.output_pitch = static_cast<std::ptrdiff_t>(out.channel_pitch());
   rows.biases = layer.bias.data();
+  rows.of_bytes = row.bytes != nullptr;
   rows.relu = operation.relu;
   if (operation.residual >= 0) {
     const auto tensor = static_cast<std::size_t>(operation.residual);
@@ -51,7 +52,11 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
     rows.residual_step = static_cast<std::ptrdiff_t>(kLanes);
     rows.residual_pitch = static_cast<std::ptrdiff_t>(from.channel_pitch());
   }
-  if (layer.compact) {
+  if (layer.compact && !layer.forward.window_offsets.empty()) {
+    const WindowShape image{spec.in, spec.rows, geometry.window_columns, static_cast<std::ptrdiff_t>(in.row_pitch()),
+                            static_cast<std::ptrdiff_t>(in.channel_pitch())};
+    compact_rows_of_windows(layer.forward, layer.weights.data(), image, row, rows);
+  } else if (layer.compact) {
     compact_rows(layer.forward, layer.weights.data(), 0, row, rows);
   } else {
     dense_rows_in_segments({layer.weights.data(), static_cast<std::ptrdiff_t>(spec.row_size()), 1,

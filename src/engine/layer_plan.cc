@@ -3,6 +3,7 @@
 
 #include <algorithm>
 
+#include "engine/kernels/byte_window.h"
 #include "engine/kernels/instruction_set.h"
 
 namespace eaudeqn {
@@ -91,6 +92,7 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   const std::size_t phase_rows = (layer.rows + operation.stride - 1) / operation.stride;
   const std::size_t phase_columns = (layer.columns + operation.stride - 1) / operation.stride;
   const std::size_t pixels = tile_pixels();
+  if (result.reads_bytes) result.window_columns = (kWindowPixels - 1) * operation.stride + layer.columns;
   result.forward_tile = {pixels, layer.rows * ((pixels - 1) * operation.stride + layer.columns) * kPixelBytes};
   result.backward_tile = {pixels, phase_rows * (pixels - 1 + phase_columns) * kPixelBytes};
   return result;

@@ -32,6 +32,7 @@ struct LayerPlan {
   std::vector<std::int32_t> input_gradient_offsets;  // dense layers: the same in the gradient of the input
   std::vector<GradientPhase> phases;
   std::int32_t gradient_channel_pitch = 0;  // pixels between channels of the output gradient
+  std::size_t window_columns = 0;           // of a layer that reads bytes: what kWindowPixels of an output row read
   TileFootprint forward_tile;               // of input channels (a dense layer: inputs)
   TileFootprint backward_tile;              // of channels of the output gradient
 };

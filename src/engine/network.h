@@ -34,6 +34,9 @@ struct LayerIndex {
   std::size_t segments = 1, rows = 0;
   std::vector<std::size_t> starts;
   std::vector<std::int32_t> offsets;  // pixels
+  // Of a layer that reads bytes, where it pays to make floats of them for a segment (kernels/byte_window.h): the same
+  // in the window.
+  std::vector<std::int32_t> window_offsets;
 };
 
 // Compact dense layers whose plan stores them by input, in segments of outputs (kernels/columns.h): column c of segment

@@ -48,7 +48,7 @@ HWY_INLINE Epilogue epilogue_of(const PixelRow& row, const OutputRows& rows, std
                                       : nullptr};
 }
 
-template <typename Element, std::size_t kPixels>
+template <std::size_t kPixels>
 HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
                              Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
@@ -63,7 +63,7 @@ HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::s
     }
     return;
   }
-  const bool biased = rows.biases != nullptr && sizeof(Element) != 1;  // sums of bytes are scaled first
+  const bool biased = rows.biases != nullptr && !rows.of_bytes;  // sums of bytes are scaled first
   const Vector bias = biased ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
@@ -72,12 +72,12 @@ HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::s
   }
 }
 
-template <typename Element, std::size_t kPixels>
+template <std::size_t kPixels>
 HWY_INLINE void finish_pixels(const PixelRow& row, const OutputRows& rows, std::size_t number, std::size_t pixel,
                               Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
   const Epilogue at = epilogue_of(row, rows, number, pixel);
-  if (sizeof(Element) == 1 && rows.last) {
+  if (rows.of_bytes && rows.last) {
     const Vector scale = hn::Set(d, kByteScale);
     const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
     EAUDEQN_UNROLL
@@ -163,12 +163,12 @@ void sparse_tile(const SparseWeights& weights, const PixelRow& row, const Output
   for (std::size_t r = 0; r < rows.rows; ++r) {
     const Entries entries = entries_of(weights, r);
     Vector sums[kPixels][kVectors];
-    start_pixels<Element>(row, rows, r, pixel, sums);
+    start_pixels(row, rows, r, pixel, sums);
     for (std::size_t i = 0; i < entries.count; ++i) {
       const Element* source = whole_address(input + static_cast<Distance>(entries.offsets[i]) * Distance{kLanes});
       multiply_add(entries.values[i], source, step, sums);
     }
-    finish_pixels<Element>(row, rows, r, pixel, sums);
+    finish_pixels(row, rows, r, pixel, sums);
   }
 }
 
@@ -186,8 +186,8 @@ void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const 
     const Entries b = entries_of(weights, r + 1);
     Vector sums_a[kPixels][kVectors];
     Vector sums_b[kPixels][kVectors];
-    start_pixels<Element>(row, rows, r, pixel, sums_a);
-    start_pixels<Element>(row, rows, r + 1, pixel, sums_b);
+    start_pixels(row, rows, r, pixel, sums_a);
+    start_pixels(row, rows, r + 1, pixel, sums_b);
     const std::size_t common = HWY_MIN(a.count, b.count);
     for (std::size_t i = 0; i < common; ++i) {
       multiply_add(a.values[i], source(a, i), step, sums_a);
@@ -195,15 +195,15 @@ void sparse_tile_pairs(const SparseWeights& weights, const PixelRow& row, const 
     }
     for (std::size_t i = common; i < a.count; ++i) multiply_add(a.values[i], source(a, i), step, sums_a);
     for (std::size_t i = common; i < b.count; ++i) multiply_add(b.values[i], source(b, i), step, sums_b);
-    finish_pixels<Element>(row, rows, r, pixel, sums_a);
-    finish_pixels<Element>(row, rows, r + 1, pixel, sums_b);
+    finish_pixels(row, rows, r, pixel, sums_a);
+    finish_pixels(row, rows, r + 1, pixel, sums_b);
   }
   if (r == rows.rows) return;
   Vector sums[kPixels][kVectors];
   const Entries last = entries_of(weights, r);
-  start_pixels<Element>(row, rows, r, pixel, sums);
+  start_pixels(row, rows, r, pixel, sums);
   for (std::size_t i = 0; i < last.count; ++i) multiply_add(last.values[i], source(last, i), step, sums);
-  finish_pixels<Element>(row, rows, r, pixel, sums);
+  finish_pixels(row, rows, r, pixel, sums);
 }
 
 // The last pixels % kTilePixels pixels of a row, as one tile of at most kPixels.
@@ -264,7 +264,7 @@ HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, con
   EAUDEQN_UNROLL
   for (std::size_t r = 0; r < kRows; ++r) {
     sources[r] = weights.weights + static_cast<Distance>(first_row + r) * weights.pitch;
-    start_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
+    start_pixels(row, rows, first_row + r, pixel, sums[r]);
   }
   const Element* HWY_RESTRICT input = input_of<Element>(row) + static_cast<Distance>(pixel) * step;
   Distance at = 0;
@@ -286,7 +286,7 @@ HWY_INLINE void dense_tile(const DenseWeights& weights, const PixelRow& row, con
     }
   }
   EAUDEQN_UNROLL
-  for (std::size_t r = 0; r < kRows; ++r) finish_pixels<Element>(row, rows, first_row + r, pixel, sums[r]);
+  for (std::size_t r = 0; r < kRows; ++r) finish_pixels(row, rows, first_row + r, pixel, sums[r]);
 }
 
 // All rows of kPixels pixels: the input window stays in the first-level cache while the rows pass over it. The last

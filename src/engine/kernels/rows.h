@@ -32,7 +32,8 @@ struct OutputRows {
   std::ptrdiff_t output_pitch = 0;
   const float* biases = nullptr;    // [rows] the sums start here (nullptr: at 0) ...
   bool accumulate = false;          // ... or, if set, from what the output holds
-  bool last = true;                 // no more weights will follow: sums of bytes become sum x kByteScale + bias
+  bool last = true;                 // no more weights will follow
+  bool of_bytes = false;            // inputs are whole numbers (byte_input.h): the last sum becomes x kByteScale + bias
   const float* residual = nullptr;  // added after the sum
   std::ptrdiff_t residual_step = 0, residual_pitch = 0;
   bool relu = false;                   // then max(0, .)
