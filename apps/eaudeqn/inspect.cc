@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "commands.h"
+#include "deploy/policy.h"
 #include "deploy/policy_network.h"
 
 namespace eaudeqn {
@@ -43,7 +44,7 @@ Json describe(const Policy& policy, const std::filesystem::path& file) {
   Json json;
   json["environment"] = metadata(policy, "environment", file);
   json["algorithm"] = metadata(policy, "algorithm", file);
-  json["step"] = std::stoll(metadata(policy, "step", file));
+  json["step"] = step_of(metadata(policy, "step", file), file.string());
   json["sparsity"] = policy.sparsity();
   json["trained_sparsity"] = trained_sparsity(policy);
   json["parameters"] = parameters;

@@ -1,4 +1,5 @@
 // The command line. Exit codes: 0 done, 1 failed, 2 bad usage or config, 75 stopped by a signal after saving.
+#include <fcntl.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <unistd.h>
@@ -23,7 +24,8 @@ CLI::Validator whole_number(std::int64_t least, std::int64_t most) {
   const auto check = [=](const std::string& text) {
     std::int64_t value = 0;
     const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-    if (error == std::errc::result_out_of_range) return fmt::format("{} is too large for a number here", text);
+    if (error == std::errc::result_out_of_range)
+      return fmt::format("{} is too large for a number here: at most {}", text, INT64_MAX);
     const bool good = error == std::errc() && end == text.data() + text.size() && value >= least && value <= most;
     return good ? std::string() : fmt::format("wants a whole number {}, got {}", range, text);
   };
@@ -179,6 +181,15 @@ int run_command_line(int argc, char** argv) {
 
 constexpr std::string_view kOutOfMemory = "error: out of memory; a smaller replay.capacity or network needs less\n";
 
+// A standard stream that was closed must not lend its number to a file, into which everything said would go. Opened for
+// reading alone, so that writing to it fails as it did.
+void keep_numbers_of_closed_streams() {
+  for (int stream = STDIN_FILENO; stream <= STDERR_FILENO; ++stream) {
+    if (::fcntl(stream, F_GETFD) == -1) [[maybe_unused]]
+      const int got = ::open("/dev/null", O_RDONLY);
+  }
+}
+
 const std::terminate_handler kStandardEnd = std::get_terminate();
 
 // Destructors that need memory themselves, as those of JSON values do, cannot say that there is none: they end the
@@ -198,6 +209,7 @@ void end_of_program() {
 }  // namespace eaudeqn
 
 int main(int argc, char** argv) {
+  eaudeqn::keep_numbers_of_closed_streams();
   std::set_terminate(eaudeqn::end_of_program);
   try {
     const int exit_code = eaudeqn::run_command_line(argc, argv);

@@ -96,6 +96,11 @@ Config resolve(const Arguments& arguments) {
                       all);
 }
 
+bool same_place(const std::filesystem::path& a, const std::filesystem::path& b) {
+  std::error_code none;
+  return std::filesystem::equivalent(a, b, none);
+}
+
 std::string default_output(const Config& config, const Arguments& arguments) {
   std::string name = config.environment + "_" + (arguments.algorithm.empty() ? config.algorithm : arguments.algorithm);
   std::replace(name.begin(), name.end(), '/', '_');
@@ -112,6 +117,12 @@ int run_train(const Arguments& arguments) {
   }
   TrainOptions options;
   const bool is_run = std::filesystem::is_directory(arguments.subject);
+  if (is_run && arguments.resume && !arguments.output.empty() && !same_place(arguments.subject, arguments.output)) {
+    throw Error::usage(
+        fmt::format("--resume goes on in {} itself: leave --output out, or leave out --resume to begin "
+                    "the same config anew in {}",
+                    arguments.subject, arguments.output));
+  }
   options.output = !arguments.output.empty() ? arguments.output
                    : is_run                  ? arguments.subject
                                              : default_output(config, arguments);

@@ -257,7 +257,7 @@ std::string trimmed(const std::string& text) {
 
 void apply_override(const std::string& text, Config& config) {
   const std::size_t equals = text.find('=');
-  if (equals == std::string::npos) {
+  if (equals == std::string::npos || trimmed(text.substr(0, equals)).empty()) {
     fail_usage(fmt::format("\"{}\": wants key=value, such as training.gamma=0.9", text));
   }
   const std::string name = trimmed(text.substr(0, equals));

@@ -4,6 +4,7 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <charconv>
 #include <cmath>
 #include <cstring>
 #include <deque>
@@ -392,6 +393,16 @@ void write_policy(const Policy& policy, const std::filesystem::path& file) {
 }
 
 Policy read_policy(const std::filesystem::path& file) { return Reader(file).read(); }
+
+std::int64_t step_of(const std::string& text, const std::string& origin) {
+  std::int64_t step = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), step);
+  if (error == std::errc() && end == text.data() + text.size() && step >= 0) return step;
+  throw Error::failure(
+      fmt::format("{}: the metadata's \"step\" is \"{}\", which is no number of steps; copy or export it "
+                  "again",
+                  origin, text));
+}
 
 std::size_t stored_bytes(const PolicyLayer& layer) {
   TensorList tensors;

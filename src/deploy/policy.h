@@ -47,6 +47,9 @@ void write_policy(const Policy& policy, const std::filesystem::path& file);
 // trailing bytes.
 Policy read_policy(const std::filesystem::path& file);
 
+// The metadata's "step" as a number. Throws Error::failure, naming `origin`, for what is none.
+std::int64_t step_of(const std::string& text, const std::string& origin);
+
 // Serialised size of one layer in the file, bytes (tensor data only).
 std::size_t stored_bytes(const PolicyLayer& layer);
 

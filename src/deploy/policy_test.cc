@@ -392,5 +392,18 @@ TEST_F(PolicyFile, RefusesToWriteWhatItWouldNotRead) {
   }
 }
 
+// `inspect` once ended with the library's word "stoll".
+TEST(StepOf, IsAWholeNumberOrNamesTheFile) {
+  EXPECT_EQ(step_of("1500000", "p.safetensors"), 1'500'000);
+  for (const char* text : {"", "abc", "-5", "1e3", "7 ", "99999999999999999999"}) {
+    try {
+      step_of(text, "p.safetensors");
+      FAIL() << text;
+    } catch (const Error& error) {
+      EXPECT_THAT(error.what(), HasSubstr("p.safetensors: the metadata's \"step\" is \"" + std::string(text) + "\""));
+    }
+  }
+}
+
 }  // namespace
 }  // namespace eaudeqn

@@ -10,14 +10,14 @@ struct CompactFigures {
   double per_product, per_row;
 };
 
-// Measured: Intel(R) Xeon(R) Processor, one thread, the smallest of 2 rounds, 2026-11-27.
-constexpr DenseFigures kDenseConvolution{1.2578};
-constexpr DenseFigures kDenseByteConvolution{1.0504};
-constexpr DenseFigures kDenseLayer{1.9226};
-constexpr DenseFigures kDenseLayerManySamples{1.334};
-constexpr CompactFigures kCompactConvolution{1.5951, 13.233};
-constexpr CompactFigures kCompactByteConvolution{1.9256, 5.2095};
-constexpr CompactFigures kCompactLayer{2.976, 11.953};
-constexpr CompactFigures kCompactLayerManySamples{3.055, 7.8633};
+// Measured: AMD EPYC, one thread, the smallest of 2 rounds, 2026-11-30.
+constexpr DenseFigures kDenseConvolution{1.8811};
+constexpr DenseFigures kDenseByteConvolution{1.3189};
+constexpr DenseFigures kDenseLayer{2.3573};
+constexpr DenseFigures kDenseLayerManySamples{1.8072};
+constexpr CompactFigures kCompactConvolution{2.3139, 10.17};
+constexpr CompactFigures kCompactByteConvolution{1.7604, 10.622};
+constexpr CompactFigures kCompactLayer{2.8484, 16.925};
+constexpr CompactFigures kCompactLayerManySamples{3.6022, 6.948};
 
 }  // namespace eaudeqn

@@ -163,7 +163,7 @@ struct Dataset::Files {
 struct Dataset::Cursor {
   std::size_t file;  // index into files_
   std::size_t entry = 0;
-  std::filesystem::path action_file, reward_file;
+  std::filesystem::path observation_file, action_file, reward_file;
   std::unique_ptr<GzipNpyReader> observations, actions, rewards, terminals;
   std::vector<std::byte> frames;
   std::vector<std::int32_t> action;
@@ -174,8 +174,8 @@ struct Dataset::Cursor {
     const auto rows = static_cast<std::int64_t>(files.entries);
     action_file = file_of(spec.directory, "$store$_action", files.number);
     reward_file = file_of(spec.directory, "$store$_reward", files.number);
-    observations =
-        open(file_of(spec.directory, "$store$_observation", files.number), spec.frame_type, spec.frame_shape, rows);
+    observation_file = file_of(spec.directory, "$store$_observation", files.number);
+    observations = open(observation_file, spec.frame_type, spec.frame_shape, rows);
     actions = open(action_file, "i4", {}, rows);
     rewards = open(reward_file, "f4", {}, rows);
     terminals = open(file_of(spec.directory, "$store$_terminal", files.number), "u1", {}, rows);
@@ -196,7 +196,10 @@ struct Dataset::Cursor {
     actions->read(std::as_writable_bytes(std::span(action)));
     rewards->read(std::as_writable_bytes(std::span(reward)));
     terminals->read(std::as_writable_bytes(std::span(terminal)));
-    for (std::size_t i = 0; i < count; ++i) check(entry + i, action[i], reward[i], spec);
+    for (std::size_t i = 0; i < count; ++i) {
+      check(entry + i, action[i], reward[i], spec);
+      if (spec.frame_type == "f4") check_numbers(entry + i, frame(i));
+    }
     entry += count;
     if (entry < files.entries) return;
     for (GzipNpyReader* reader : {observations.get(), actions.get(), rewards.get(), terminals.get()}) {
@@ -213,6 +216,15 @@ struct Dataset::Cursor {
                       action_file.string(), at, a, spec.actions));
     }
     if (!std::isfinite(r)) throw Error::failure(fmt::format("{}: entry {} is not a number", reward_file.string(), at));
+  }
+
+  void check_numbers(std::size_t at, std::span<const std::byte> frame) const {
+    for (std::size_t i = 0; i < frame.size(); i += sizeof(float)) {
+      float value = 0;
+      std::memcpy(&value, frame.data() + i, sizeof(value));
+      if (std::isfinite(value)) continue;
+      throw Error::failure(fmt::format("{}: entry {} holds what is not a number", observation_file.string(), at));
+    }
   }
 };
 

@@ -276,6 +276,11 @@ TEST_F(DatasetFiles, OfWrongTypeShapeLengthOrContentAreRefused) {
   replace("$store$_reward", "f4", {100}, std::byte{0xFF});
   EXPECT_THAT(message(spec), HasSubstr("$store$_reward_ckpt.0.gz: entry 0 is not a number"));
   replace("$store$_reward", "f4", {100}, std::byte{0});
+  // Once they were learned from, until some loss was no number.
+  DatasetSpec of_floats = spec;
+  of_floats.frame_type = "f4";
+  replace("$store$_observation", "f4", {100, 2, 3}, std::byte{0xFF});
+  EXPECT_THAT(message(of_floats), HasSubstr("$store$_observation_ckpt.0.gz: entry 0 holds what is not a number"));
   replace("$store$_observation", "u1", {100, 3, 2}, std::byte{0});
   EXPECT_THAT(message(spec), HasSubstr("$store$_observation_ckpt.0.gz: has type u1 and shape (100, 3, 2)"));
   write_file_atomically(file("$store$_observation"), std::string("no gzip at all"));

@@ -219,7 +219,9 @@ void find_below(const Path& directory, int depth, std::vector<Path>& found) {
   if (depth == 0) return;
   std::error_code code;
   for (std::filesystem::directory_iterator entry(directory, code), end; !code && entry != end; entry.increment(code)) {
-    if (entry->is_directory(code) && !entry->is_symlink(code)) find_below(entry->path(), depth - 1, found);
+    if (!entry->is_directory(code)) continue;
+    // A link may be to a run, kept on another disk perhaps, but is not followed to look for some: it may lead back.
+    find_below(entry->path(), entry->is_symlink(code) ? 0 : depth - 1, found);
   }
 }
 
@@ -228,11 +230,11 @@ void find_below(const Path& directory, int depth, std::vector<Path>& found) {
 PolicyRow summarise_policy(const Path& file) {
   const Policy policy = read_policy(file);
   const auto architecture = policy.metadata.find("architecture");
-  const auto step = policy.metadata.find("step");
   if (architecture == policy.metadata.end()) throw Error::failure(file.string() + ": the metadata has no architecture");
   const NetworkSpec spec = make_network_spec(architecture_from_json(architecture->second));
   PolicyRow row;
-  row.step = step == policy.metadata.end() ? 0 : std::atoll(step->second.c_str());
+  const auto step = policy.metadata.find("step");
+  row.step = step == policy.metadata.end() ? 0 : step_of(step->second, file.string());
   row.bytes = std::filesystem::file_size(file);
   row.sparsity = policy.sparsity();
   for (std::size_t l = 0; l < policy.layers.size(); ++l) {

@@ -121,6 +121,16 @@ TEST_F(ReadRun, ADirectoryThatIsNoRunIsAnError) {
   EXPECT_THROW(read_run(path("missing")), Error);
 }
 
+// Links in a folder were once passed over without a word.
+TEST_F(ReadRun, FindsARunBehindALinkButLooksForNoneThere) {
+  write_run("elsewhere/seed3", "dqn", 3);
+  write_run("folder/seed1", "dqn", 1);
+  std::filesystem::create_directory_symlink(path("elsewhere/seed3"), path("folder/seed2"));
+  std::filesystem::create_directory_symlink(path("elsewhere"), path("folder/more"));
+  std::filesystem::create_directory_symlink(path("folder"), path("folder/back"));
+  EXPECT_THAT(find_runs({path("folder")}), ElementsAre(path("folder/seed1"), path("folder/seed2")));
+}
+
 TEST_F(ReadRun, FindsRunsByNumberAndOnce) {
   for (const int seed : {10, 9, 1}) write_run("sweep/seed" + std::to_string(seed), "dqn", seed);
   write("sweep/sweep.log", "text");

@@ -173,6 +173,24 @@ def test_a_closed_pipe_does_not_lose_the_run(small_settings, finished_run, tmp_p
     assert_same_results(run, finished_run)
 
 
+@pytest.mark.parametrize("closed", [">&-", "2>&-", "<&- >&- 2>&-"])
+def test_closed_standard_streams_lend_their_numbers_to_no_file(closed, small_settings, finished_run, tmp_path):
+    """What was said about progress once went into metrics.jsonl, which had been opened under the number of stderr."""
+    run = tmp_path / "run"
+    words = " ".join(shlex.quote(str(word)) for word in [program(), "train", *small_settings, "--output", run])
+    assert subprocess.run(["sh", "-c", f"exec {words} {closed}"], timeout=60).returncode == 0
+    assert_same_results(run, finished_run)
+    lines = (run / "timing.jsonl").read_text().splitlines()
+    assert all(json.loads(line)["step"] >= 0 for line in lines)
+
+
+def test_a_run_is_not_resumed_in_another_place(finished_run, tmp_path):
+    """It once began there at step 0, which the user of the run's name cannot have meant."""
+    done = eaudeqn("train", finished_run, "--resume", "--output", tmp_path / "other", code=2)
+    assert "--output" in one_line_error(done) and not (tmp_path / "other").exists()
+    eaudeqn("train", finished_run, "--resume", "--output", f"{finished_run}/.")
+
+
 @pytest.mark.parametrize("umask, mode", [(0o022, 0o644), (0o027, 0o640), (0o077, 0o600)])
 def test_files_have_the_permissions_that_the_user_asked_for(umask, mode, small_settings, tmp_path):
     run = tmp_path / "run"
