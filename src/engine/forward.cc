@@ -42,8 +42,7 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
   OutputRows rows;
   rows.rows = spec.out;
   rows.output_pitch = static_cast<std::ptrdiff_t>(out.channel_pitch());
-  rows.biases = layer.bias.data();
-  rows.of_bytes = row.bytes != nullptr;
+  (row.bytes != nullptr ? rows.byte_biases : rows.biases) = layer.bias.data();
   rows.relu = operation.relu;
   if (operation.residual >= 0) {
     const auto tensor = static_cast<std::size_t>(operation.residual);

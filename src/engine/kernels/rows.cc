@@ -63,8 +63,7 @@ HWY_INLINE void start_pixels(const PixelRow& row, const OutputRows& rows, std::s
     }
     return;
   }
-  const bool biased = rows.biases != nullptr && !rows.of_bytes;  // sums of bytes are scaled first
-  const Vector bias = biased ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
+  const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
   EAUDEQN_UNROLL
   for (std::size_t p = 0; p < kPixels; ++p) {
     EAUDEQN_UNROLL
@@ -77,9 +76,9 @@ HWY_INLINE void finish_pixels(const PixelRow& row, const OutputRows& rows, std::
                               Vector (&sums)[kPixels][kVectors]) {
   const Tag d;
   const Epilogue at = epilogue_of(row, rows, number, pixel);
-  if (rows.of_bytes && rows.last) {
+  if (rows.byte_biases != nullptr) {
     const Vector scale = hn::Set(d, kByteScale);
-    const Vector bias = rows.biases != nullptr ? hn::Set(d, rows.biases[number]) : hn::Zero(d);
+    const Vector bias = hn::Set(d, rows.byte_biases[number]);
     EAUDEQN_UNROLL
     for (std::size_t p = 0; p < kPixels; ++p) {
       EAUDEQN_UNROLL
@@ -356,8 +355,8 @@ void dense_rows_in_segments(const DenseWeights& weights, const PixelRow& row, co
 OutputRows part_of(const OutputRows& rows, bool first, bool last) {
   OutputRows part = rows;
   part.accumulate = rows.accumulate || !first;
-  part.last = rows.last && last;
   if (!last) {
+    part.byte_biases = nullptr;
     part.relu = false;
     part.residual = nullptr;
     part.relu_source = nullptr;

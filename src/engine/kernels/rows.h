@@ -30,11 +30,10 @@ struct PixelRow {
 struct OutputRows {
   std::size_t rows = 1;
   std::ptrdiff_t output_pitch = 0;
-  const float* biases = nullptr;    // [rows] the sums start here (nullptr: at 0) ...
-  bool accumulate = false;          // ... or, if set, from what the output holds
-  bool last = true;                 // no more weights will follow
-  bool of_bytes = false;            // inputs are whole numbers (byte_input.h): the last sum becomes x kByteScale + bias
-  const float* residual = nullptr;  // added after the sum
+  const float* biases = nullptr;       // [rows] the sums start here (nullptr: at 0) ...
+  bool accumulate = false;             // ... or, if set, from what the output holds
+  const float* byte_biases = nullptr;  // [rows] inputs are whole numbers (byte_input.h): then sum x kByteScale + bias
+  const float* residual = nullptr;     // added after the sum
   std::ptrdiff_t residual_step = 0, residual_pitch = 0;
   bool relu = false;                   // then max(0, .)
   const float* relu_source = nullptr;  // then 0 where this activation is not positive (the derivative of ReLU)
