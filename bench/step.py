@@ -6,8 +6,8 @@
     bench/step.py --sparsities 0,0.95 --rounds 1  quicker
 
 Measured: the pieces of the training loop by `eaudeqn bench step`, on 1 and on 2 threads in turn (atari/Pong, network
-nature, F = 512, K = 5 unless told), and the real loop, `eaudeqn train`, where it can be held at a sparsity: dense, and
-one network with a fixed mask. The pieces run one after the other, as the algorithm orders them; --no-loop leaves the
+nature, F = 512, K = 5 unless told), and the real loop, `eaudeqn train`, of one network: dense, and with a fixed mask.
+(Several begin as equal copies, which are computed once.) The pieces run one after the other, as the algorithm orders them; --no-loop leaves the
 real loop out.
 
 Projected from that, and called so: the run of the released configuration, STEPS agent steps. On 2 cores the pieces are
@@ -131,21 +131,19 @@ def along(sparsities, values, final):
     return area / final
 
 
-def real_loop(options, networks, sparsity):
-    """Milliseconds per step of `eaudeqn train` on 2 threads, without its target updates' excess: one per interval of
-    LOOP_STEPS. Only one network can have a fixed sparsity; several begin dense, and hardly move here."""
-    fixed = networks == 1
+def real_loop(options, sparsity):
+    """Milliseconds per step of `eaudeqn train` with one network on 2 threads, without its target updates' excess: one per
+    interval of LOOP_STEPS."""
     settings = {
         "training.initial_samples": LOOP_STEPS, "training.steps": 3 * LOOP_STEPS, "training.horizon": 100,
         "training.epsilon_duration": LOOP_STEPS, "training.target_update_period": LOOP_STEPS,
         "network.features": options.features, "evaluation.period": 0, "evaluation.episodes": 1, "checkpoint.period": 0,
-        "sparsity.distribution": "uniform",
-        **({"sparsity.final": sparsity} if fixed else {"population.networks": networks, "sparsity.max_speed": 1e-6}),
+        "sparsity.distribution": "uniform", "sparsity.final": sparsity,
     }  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="step") as folder:
         run = pathlib.Path(folder) / "run"
         command = [BUILD / "eaudeqn", "train", options.environment, "--threads", 2, "--output", run]
-        command += ["--algorithm", "staticdqn" if fixed else "eaudedqn"]
+        command += ["--algorithm", "staticdqn" if sparsity > 0 else "dqn"]
         command += [word for key, value in settings.items() for word in ("--set", f"{key}={value}")]
         done = subprocess.run(list(map(str, command)), capture_output=True, text=True, stdin=subprocess.DEVNULL)
         if done.returncode != 0:
@@ -155,21 +153,18 @@ def real_loop(options, networks, sparsity):
     return statistics.median((b - a) / LOOP_STEPS * 1e3 for a, b in zip(seconds, seconds[1:]))
 
 
-def loop_table(options, pieces):
+def loop_table(options):
     """The real loop beside the sum of the pieces."""
-    lines = table_head("networks", "sparsity", "real loop, ms per step", "sum of the pieces", "real / sum")
-    cases = [(options.networks, 0)] if 0 in options.sparsities and options.networks > 1 else []
-    cases += [(1, sparsity) for sparsity in options.sparsities if sparsity == 0.9]
-    for networks, sparsity in cases:
-        print(f"real loop, {several(networks, 'network')}, sparsity {sparsity} ...", file=sys.stderr)
-        expected = pieces[2, sparsity]
-        if networks != options.networks:
-            command = [BUILD / "eaudeqn", "bench", "step", options.environment, "--features", options.features,
-                       "--networks", networks, "--sparsity", sparsity, "--threads", 2, "--json"]  # fmt: skip
-            expected = Pieces(run_json(command)[0]["rows"])
+    lines = table_head("sparsity", "real loop, ms per step", "sum of the pieces", "real / sum")
+    cases = [sparsity for sparsity in options.sparsities if sparsity in (0, 0.9)]
+    for sparsity in cases:
+        print(f"real loop, one network, sparsity {sparsity} ...", file=sys.stderr)
+        command = [BUILD / "eaudeqn", "bench", "step", options.environment, "--features", options.features,
+                   "--networks", 1, "--sparsity", sparsity, "--threads", 2, "--json"]  # fmt: skip
+        expected = Pieces(run_json(command)[0]["rows"])
         often = expected.each["target_update"] * (1 / LOOP_STEPS - 1 / expected.steps["target_update"])
-        real, expected = real_loop(options, networks, sparsity) - often, expected.step()
-        lines.append(f"| {networks} | {sparsity:g} | {real:.2f} | {expected:.2f} | {real / expected:.2f} |")
+        real, expected = real_loop(options, sparsity) - often, expected.step()
+        lines.append(f"| {sparsity:g} | {real:.2f} | {expected:.2f} | {real / expected:.2f} |")
     return lines if cases else []
 
 
@@ -233,7 +228,7 @@ def page(options, occasion, about, pieces, loop):
         *projection_table(sparsities, pieces, options.episode_steps),
     ]
     if loop:
-        lines += ["", "The real loop (`eaudeqn train`, 2 threads) beside the sum of its pieces:", "", *loop]
+        lines += ["", "The real loop of one network (`eaudeqn train`, 2 threads) beside the sum of its pieces:", "", *loop]
     return lines
 
 
@@ -254,7 +249,7 @@ def main():
         parser.error("sparsities are ascending")
     occasion = Occasion()
     about, pieces = measure(options)
-    loop = [] if options.no_loop else loop_table(options, pieces)
+    loop = [] if options.no_loop else loop_table(options)
     publish(options, "step", page(options, occasion, about, pieces, loop))
 
 

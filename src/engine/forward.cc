@@ -16,6 +16,8 @@ namespace {
 // Of a dense layer per task: many, because each task brings all inputs into the cache once more.
 constexpr std::size_t kPanelChunk = 4;      // panels, in dense form
 constexpr std::size_t kCompactChunk = 256;  // outputs, in compact form stored by output
+constexpr std::size_t kRowChunk = 128;      // outputs, stored by input but walked by output
+static_assert(kColumnOutputs % kRowChunk == 0, "a part lies in one segment");
 
 // One output row of a convolution, all output channels.
 void convolution_row(const Network& network, Workspace& workspace, const Operation& operation, std::size_t block,
@@ -98,15 +100,13 @@ void panel_chunk(const Network& network, Workspace& workspace, const Operation& 
                  workspace.blocks());
 }
 
-// One segment of outputs of a dense layer stored by input.
-void column_segment(const Network& network, Workspace& workspace, const Operation& operation, std::size_t segment) {
+// Outputs [first, last), all of one segment, of a dense layer stored by input: all of it by columns, or some by rows.
+void column_outputs(const Network& network, Workspace& workspace, const Operation& operation, std::size_t first,
+                    std::size_t last) {
   const Layer& layer = network.layers()[operation.layer];
-  const std::size_t outputs = network.spec().layers[operation.layer].out;
   const TensorLayout in = workspace.activation_layout(operation.input);
   const TensorLayout out = workspace.activation_layout(operation.output);
   float* sums = workspace.activation_for_writing(operation.output);
-  const std::size_t first = segment * kColumnOutputs;
-  const std::size_t last = std::min(first + kColumnOutputs, outputs);
   for (std::size_t b = 0; b < workspace.blocks(); ++b) {
     for (std::size_t o = first; o < last; ++o) {
       std::fill_n(sums + b * out.block_pitch() + o * kLanes, kLanes, layer.bias.data()[o]);
@@ -114,13 +114,18 @@ void column_segment(const Network& network, Workspace& workspace, const Operatio
   }
   const std::int32_t* offsets = network.plan().layers[operation.layer].offsets.data();
   const ConstUnitPixels from{workspace.activation(operation.input), static_cast<std::ptrdiff_t>(in.block_pitch())};
-  const UnitPixels to{sums, static_cast<std::ptrdiff_t>(out.block_pitch())};
+  const auto pitch = static_cast<std::ptrdiff_t>(out.block_pitch());
+  const std::size_t segment = first / kColumnOutputs;
+  const std::size_t begin = segment * kColumnOutputs;
+  const ColumnWeights columns = columns_of(layer, segment);
   if (layer.columns.row_starts.empty()) {
-    forward_columns(columns_of(layer, segment), 0, layer.columns.columns, offsets, from, to, workspace.blocks());
+    forward_columns(columns, 0, layer.columns.columns, offsets, from, {sums, pitch}, workspace.blocks());
   } else {
     alignas(64) float scratch[kRowScratch];
-    forward_column_rows(column_rows_of(layer, segment, last - first), columns_of(layer, segment), layer.columns.columns,
-                        offsets, from, {to.data + first * kLanes, to.block_pitch}, workspace.blocks(), scratch);
+    const std::size_t outputs = network.spec().layers[operation.layer].out;
+    forward_column_rows(column_rows_of(layer, segment, std::min(kColumnOutputs, outputs - begin)), first - begin,
+                        last - begin, columns, layer.columns.columns, offsets, from, {sums + begin * kLanes, pitch},
+                        workspace.blocks(), scratch);
   }
   for (std::size_t b = 0; operation.relu && b < workspace.blocks(); ++b) {
     float* values = sums + b * out.block_pitch();
@@ -128,7 +133,7 @@ void column_segment(const Network& network, Workspace& workspace, const Operatio
   }
 }
 
-// How a dense layer is cut: into segments, panels or outputs, `chunk` of them to a part.
+// How a dense layer is cut: into panels or outputs, `chunk` of them to a part.
 struct DenseParts {
   std::size_t count, chunk;
   std::size_t parts() const { return (count + chunk - 1) / chunk; }
@@ -136,7 +141,7 @@ struct DenseParts {
 DenseParts dense_parts(const Pass& pass, const Operation& operation) {
   const Layer& layer = pass.network->layers()[operation.layer];
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
-  if (layer.by_input()) return {layer.columns.segments, 1};
+  if (layer.by_input()) return {spec.out, layer.columns.row_starts.empty() ? kColumnOutputs : kRowChunk};
   if (layer.compact) return {spec.out, kCompactChunk};
   return {panels_of(spec, layer).panels(), kPanelChunk};
 }
@@ -147,7 +152,7 @@ void dense_part(const Pass& pass, const Operation& operation, std::size_t part) 
   const std::size_t last = std::min(first + parts.chunk, parts.count);
   const Layer& layer = pass.network->layers()[operation.layer];
   if (layer.by_input()) {
-    column_segment(*pass.network, *pass.workspace, operation, first);
+    column_outputs(*pass.network, *pass.workspace, operation, first, last);
   } else if (layer.compact) {
     compact_chunk(*pass.network, *pass.workspace, operation, first, last);
   } else {

@@ -67,14 +67,14 @@ HWY_INLINE void multiply_add(std::uint32_t entry, const float* HWY_RESTRICT valu
   }
 }
 
-// All outputs of one block of inputs, which is in the scratch. starts: of its rows.
+// Outputs first .. last - 1 of one block of inputs, which is in the scratch. starts: of its rows.
 template <std::size_t kBlocks>
-HWY_INLINE void add_inputs(const ColumnRows& rows, const std::uint32_t* HWY_RESTRICT starts,
-                           const float* HWY_RESTRICT values, const float* HWY_RESTRICT scratch, float* output,
-                           Distance pitch) {
+HWY_INLINE void add_inputs(const ColumnRows& rows, std::size_t first, std::size_t last,
+                           const std::uint32_t* HWY_RESTRICT starts, const float* HWY_RESTRICT values,
+                           const float* HWY_RESTRICT scratch, float* output, Distance pitch) {
   const std::uint32_t* HWY_RESTRICT entries = rows.entries;
-  std::size_t o = 0;
-  for (; o + 2 <= rows.outputs; o += 2) {
+  std::size_t o = first;
+  for (; o + 2 <= last; o += 2) {
     const std::uint32_t begin_b = starts[o + 1];
     std::uint32_t a = starts[o];
     std::uint32_t b = begin_b;
@@ -91,7 +91,7 @@ HWY_INLINE void add_inputs(const ColumnRows& rows, const std::uint32_t* HWY_REST
     store_sums(sums_a, pitch);
     store_sums(sums_b, pitch);
   }
-  if (o == rows.outputs) return;
+  if (o == last) return;
   Sums<kBlocks> sums;
   load_sums(output + o * kLanes, pitch, sums);
   for (std::uint32_t a = starts[o]; a < starts[o + 1]; ++a) multiply_add(entries[a], values, scratch, sums);
@@ -99,9 +99,9 @@ HWY_INLINE void add_inputs(const ColumnRows& rows, const std::uint32_t* HWY_REST
 }
 
 template <std::size_t kBlocks>
-void forward_blocks(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
-                    const std::int32_t* HWY_RESTRICT offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
-                    std::size_t block, float* HWY_RESTRICT scratch) {
+void forward_blocks(const ColumnRows& rows, std::size_t first_row, std::size_t last_row, const ColumnWeights& weights,
+                    std::size_t count, const std::int32_t* HWY_RESTRICT offsets, const ConstUnitPixels& inputs,
+                    const UnitPixels& outputs, std::size_t block, float* HWY_RESTRICT scratch) {
   const float* HWY_RESTRICT input = inputs.data + static_cast<Distance>(block) * inputs.block_pitch;
   float* output = outputs.data + static_cast<Distance>(block) * outputs.block_pitch;
   const std::uint32_t* starts = rows.starts;
@@ -118,18 +118,20 @@ void forward_blocks(const ColumnRows& rows, const ColumnWeights& weights, std::s
         }
       }
     }
-    add_inputs<kBlocks>(rows, starts, weights.values + weights.starts[first], scratch, output, outputs.block_pitch);
+    add_inputs<kBlocks>(rows, first_row, last_row, starts, weights.values + weights.starts[first], scratch, output,
+                        outputs.block_pitch);
   }
 }
 
-void forward_column_rows_target(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
-                                const std::int32_t* offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
-                                std::size_t blocks, float* scratch) {
+void forward_column_rows_target(const ColumnRows& rows, std::size_t first, std::size_t last,
+                                const ColumnWeights& weights, std::size_t count, const std::int32_t* offsets,
+                                const ConstUnitPixels& inputs, const UnitPixels& outputs, std::size_t blocks,
+                                float* scratch) {
   std::size_t block = 0;
   for (; block + 2 <= blocks; block += 2) {
-    forward_blocks<2>(rows, weights, count, offsets, inputs, outputs, block, scratch);
+    forward_blocks<2>(rows, first, last, weights, count, offsets, inputs, outputs, block, scratch);
   }
-  if (block < blocks) forward_blocks<1>(rows, weights, count, offsets, inputs, outputs, block, scratch);
+  if (block < blocks) forward_blocks<1>(rows, first, last, weights, count, offsets, inputs, outputs, block, scratch);
 }
 
 }  // namespace eaudeqn::HWY_NAMESPACE
@@ -140,10 +142,11 @@ namespace eaudeqn {
 
 HWY_EXPORT(forward_column_rows_target);
 
-void forward_column_rows(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
-                         const std::int32_t* offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
-                         std::size_t blocks, float* scratch) {
-  HWY_DYNAMIC_DISPATCH(forward_column_rows_target)(rows, weights, count, offsets, inputs, outputs, blocks, scratch);
+void forward_column_rows(const ColumnRows& rows, std::size_t first, std::size_t last, const ColumnWeights& weights,
+                         std::size_t count, const std::int32_t* offsets, const ConstUnitPixels& inputs,
+                         const UnitPixels& outputs, std::size_t blocks, float* scratch) {
+  HWY_DYNAMIC_DISPATCH(forward_column_rows_target)
+  (rows, first, last, weights, count, offsets, inputs, outputs, blocks, scratch);
 }
 
 }  // namespace eaudeqn

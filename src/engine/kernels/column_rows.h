@@ -27,10 +27,11 @@ struct ColumnRows {
   std::size_t outputs = 0;
 };
 
-// outputs += weight x input over all `count` columns; the caller has put the biases there. offsets: [count]; output
-// pixels are those of rows 0 .. rows.outputs - 1. scratch: kRowScratch floats, aligned to 64 bytes, destroyed.
-void forward_column_rows(const ColumnRows& rows, const ColumnWeights& weights, std::size_t count,
-                         const std::int32_t* offsets, const ConstUnitPixels& inputs, const UnitPixels& outputs,
-                         std::size_t blocks, float* scratch);
+// outputs += weight x input over all `count` columns, for rows first .. last - 1 of each block; the caller has put the
+// biases there. offsets: [count]; output pixels are those of rows 0 .. rows.outputs - 1. scratch: kRowScratch floats,
+// aligned to 64 bytes, destroyed.
+void forward_column_rows(const ColumnRows& rows, std::size_t first, std::size_t last, const ColumnWeights& weights,
+                         std::size_t count, const std::int32_t* offsets, const ConstUnitPixels& inputs,
+                         const UnitPixels& outputs, std::size_t blocks, float* scratch);
 
 }  // namespace eaudeqn
