@@ -16,6 +16,8 @@ import pathlib
 import subprocess
 import sys
 
+from occasion import machine
+
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 BEGIN, END = "<!-- cost model: written by bench/cost_model.py -->", "<!-- end of cost model -->"
 
@@ -107,20 +109,13 @@ def table(cases, figures):
     return "\n".join(lines)
 
 
-def machine():
-    for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            return line.split(":")[1].strip()
-    return "unknown processor"
-
-
 def write_figures(figures, rounds):
     path = ROOT / "src/engine/form_cost_figures.h"
     text = path.read_text()
     start = text.index("// Measured") if "// Measured" in text else text.index("constexpr DenseFigures")
     end = text.index("}  // namespace eaudeqn")
     numbers = {key: "{" + ", ".join(f"{value:.5g}" for value in values) + "}" for key, values in figures.items()}
-    text = text[:start] + f"""// Measured: {machine()}, one thread, the smallest of {rounds} rounds, {datetime.date.today()}.
+    text = text[:start] + f"""// Measured: {machine()['cpu']}, one thread, the smallest of {rounds} rounds, {datetime.date.today()}.
 constexpr DenseFigures kDenseConvolution{numbers[("convolution", "dense")]};
 constexpr DenseFigures kDenseByteConvolution{numbers[("convolution of bytes", "dense")]};
 constexpr DenseFigures kDenseLayer{numbers[("dense layer", "dense")]};
@@ -137,7 +132,7 @@ constexpr CompactFigures kCompactLayerManySamples{numbers[("dense layer, batch 2
 def write_document(lines, rounds):
     path = ROOT / "docs/performance.md"
     text = path.read_text()
-    section = f"{BEGIN}\n`bench/cost_model.py --rounds {rounds} --write` on {datetime.date.today()}: {machine()}, 1 thread, " \
+    section = f"{BEGIN}\n`bench/cost_model.py --rounds {rounds} --write` on {datetime.date.today()}: {machine()['cpu']}, 1 thread, " \
               f"batch 32 where nothing else is said; forward, backward and Adam of one layer.\n\n{lines}\n{END}"
     if BEGIN in text:
         text = text[:text.index(BEGIN)] + section + text[text.index(END) + len(END):]

@@ -7,8 +7,8 @@
 
 Measured: the pieces of the training loop by `eaudeqn bench step`, on 1 and on 2 threads in turn (atari/Pong, network
 nature, F = 512, K = 5 unless told), and the real loop, `eaudeqn train`, of one network: dense, and with a fixed mask.
-(Several begin as equal copies, which are computed once.) The pieces run one after the other, as the algorithm orders them; --no-loop leaves the
-real loop out.
+(Several begin as equal copies, which are computed once.) The pieces run one after the other, as the algorithm orders
+them; --no-loop leaves the real loop out.
 
 Projected from that, and called so: the run of the released configuration, STEPS agent steps. On 2 cores the pieces are
 as measured on 2 threads. On 16 cores environment, acting and replay stay as they are, on one core; the update takes

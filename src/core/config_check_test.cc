@@ -2,21 +2,13 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include "core/test_directory.h"
+#include "core/test_config.h"
 #include "eaudeqn/config.h"
 
 namespace eaudeqn {
 namespace {
 
 using testing::HasSubstr;
-
-Config parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  return parse_config(text, "run.toml", overrides);
-}
-
-std::string message_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  return usage_message([&] { parse(text, overrides); });
-}
 
 TEST(ConfigChecks, EnvironmentIsAFamilyAndAName) {
   for (const std::string name : {"", "Pong", "atari/", "/Pong", "dmc/Hopper-v5", "atari/Po ng", "atari/../x"}) {

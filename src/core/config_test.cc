@@ -11,6 +11,7 @@
 #include "core/config_keys.h"
 #include "core/files.h"
 #include "core/random.h"
+#include "core/test_config.h"
 #include "core/test_directory.h"
 
 namespace eaudeqn {
@@ -20,14 +21,6 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 using testing::StartsWith;
-
-Config parse(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  return parse_config(text, "run.toml", overrides);
-}
-
-std::string message_of(const std::string& text, const std::vector<std::string>& overrides = {}) {
-  return usage_message([&] { parse(text, overrides); });
-}
 
 TEST(Config, DefaultsAreTheReleasedAtariSettings) {
   EXPECT_EQ(parse(""), Config());

@@ -184,7 +184,7 @@ void index_column_rows(const LayerSpec& spec, Layer& layer) {
   const std::size_t blocks = (spec.in + kRowInputs - 1) / kRowInputs;
   const std::size_t rows = blocks * spec.out;
   if (layer.walked < kEnoughWeights * rows || layer.walked > std::numeric_limits<std::uint32_t>::max()) return;
-  const auto for_each = [&](const auto& work) {  // work(row, input, place in its block, entry)
+  const auto for_each = [&](const auto& work) {  // work(row, input and place in its block)
     for (std::size_t s = 0; s < index.segments; ++s) {
       const std::size_t first = s * kColumnOutputs;
       const std::size_t outputs = std::min(kColumnOutputs, spec.out - first);

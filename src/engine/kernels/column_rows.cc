@@ -7,6 +7,7 @@
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "engine/kernels/pixel_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -14,55 +15,18 @@ namespace eaudeqn::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
 
-using Tag = hn::CappedTag<float, kLanes>;
-using Vector = hn::Vec<Tag>;
-using Distance = std::ptrdiff_t;
-
-constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
-constexpr std::size_t kScratchPitch = 2 * kLanes;        // from one input to the next
-
-// The sums of one output, kBlocks blocks of the batch, and where they wait in memory.
-template <std::size_t kBlocks>
-struct Sums {
-  float* at;
-  Vector vectors[kBlocks][kVectors];
-};
-
-template <std::size_t kBlocks>
-HWY_INLINE void load_sums(float* at, Distance pitch, Sums<kBlocks>& sums) {
-  sums.at = at;
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      sums.vectors[b][v] = hn::Load(Tag(), at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
-    }
-  }
-}
-
-template <std::size_t kBlocks>
-HWY_INLINE void store_sums(const Sums<kBlocks>& sums, Distance pitch) {
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      hn::Store(sums.vectors[b][v], Tag(), sums.at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
-    }
-  }
-}
+constexpr std::size_t kScratchPitch = 2 * kLanes;  // from one input to the next
 
 template <std::size_t kBlocks>
 HWY_INLINE void multiply_add(std::uint32_t entry, const float* HWY_RESTRICT values, const float* HWY_RESTRICT scratch,
-                             Sums<kBlocks>& sums) {
+                             Vector (&sums)[kBlocks][kVectors]) {
   const Vector weight = hn::Set(Tag(), values[entry >> 16]);
   const float* HWY_RESTRICT input = scratch + (entry & 0xFFFF);
   EAUDEQN_UNROLL
   for (std::size_t b = 0; b < kBlocks; ++b) {
     EAUDEQN_UNROLL
     for (std::size_t v = 0; v < kVectors; ++v) {
-      sums.vectors[b][v] =
-          hn::MulAdd(weight, hn::Load(Tag(), input + b * kLanes + v * kVectorWidth), sums.vectors[b][v]);
+      sums[b][v] = hn::MulAdd(weight, hn::Load(Tag(), input + b * kLanes + v * kVectorWidth), sums[b][v]);
     }
   }
 }
@@ -79,23 +43,24 @@ HWY_INLINE void add_inputs(const ColumnRows& rows, std::size_t first, std::size_
     std::uint32_t a = starts[o];
     std::uint32_t b = begin_b;
     const std::uint32_t end_b = starts[o + 2];
-    Sums<kBlocks> sums_a, sums_b;
-    load_sums(output + o * kLanes, pitch, sums_a);
-    load_sums(output + (o + 1) * kLanes, pitch, sums_b);
+    Vector sums_a[kBlocks][kVectors];
+    Vector sums_b[kBlocks][kVectors];
+    load_pixels<kBlocks>(output + o * kLanes, pitch, sums_a);
+    load_pixels<kBlocks>(output + (o + 1) * kLanes, pitch, sums_b);
     for (; a < begin_b && b < end_b; ++a, ++b) {
-      multiply_add(entries[a], values, scratch, sums_a);
-      multiply_add(entries[b], values, scratch, sums_b);
+      multiply_add<kBlocks>(entries[a], values, scratch, sums_a);
+      multiply_add<kBlocks>(entries[b], values, scratch, sums_b);
     }
-    for (; a < begin_b; ++a) multiply_add(entries[a], values, scratch, sums_a);
-    for (; b < end_b; ++b) multiply_add(entries[b], values, scratch, sums_b);
-    store_sums(sums_a, pitch);
-    store_sums(sums_b, pitch);
+    for (; a < begin_b; ++a) multiply_add<kBlocks>(entries[a], values, scratch, sums_a);
+    for (; b < end_b; ++b) multiply_add<kBlocks>(entries[b], values, scratch, sums_b);
+    store_pixels<kBlocks>(sums_a, output + o * kLanes, pitch);
+    store_pixels<kBlocks>(sums_b, output + (o + 1) * kLanes, pitch);
   }
   if (o == last) return;
-  Sums<kBlocks> sums;
-  load_sums(output + o * kLanes, pitch, sums);
-  for (std::uint32_t a = starts[o]; a < starts[o + 1]; ++a) multiply_add(entries[a], values, scratch, sums);
-  store_sums(sums, pitch);
+  Vector sums[kBlocks][kVectors];
+  load_pixels<kBlocks>(output + o * kLanes, pitch, sums);
+  for (std::uint32_t a = starts[o]; a < starts[o + 1]; ++a) multiply_add<kBlocks>(entries[a], values, scratch, sums);
+  store_pixels<kBlocks>(sums, output + o * kLanes, pitch);
 }
 
 template <std::size_t kBlocks>
@@ -108,15 +73,9 @@ void forward_blocks(const ColumnRows& rows, std::size_t first_row, std::size_t l
   for (std::size_t first = 0; first < count; first += kRowInputs, starts += rows.outputs) {
     const std::size_t some = HWY_MIN(kRowInputs, count - first);
     for (std::size_t i = 0; i < some; ++i) {
-      EAUDEQN_UNROLL
-      for (std::size_t b = 0; b < kBlocks; ++b) {
-        EAUDEQN_UNROLL
-        for (std::size_t v = 0; v < kVectors; ++v) {
-          const float* from = input + static_cast<Distance>(b) * inputs.block_pitch +
-                              offsets[first + i] * Distance{kLanes} + v * kVectorWidth;
-          hn::Store(hn::Load(Tag(), from), Tag(), scratch + i * kScratchPitch + b * kLanes + v * kVectorWidth);
-        }
-      }
+      Vector pixels[kBlocks][kVectors];
+      load_pixels<kBlocks>(input + offsets[first + i] * Distance{kLanes}, inputs.block_pitch, pixels);
+      store_pixels<kBlocks>(pixels, scratch + i * kScratchPitch, Distance{kLanes});
     }
     add_inputs<kBlocks>(rows, first_row, last_row, starts, weights.values + weights.starts[first], scratch, output,
                         outputs.block_pitch);

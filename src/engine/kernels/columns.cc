@@ -10,30 +10,13 @@
 #include <hwy/highway.h>
 
 #include "engine/kernels/lane_sums.h"
+#include "engine/kernels/pixel_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eaudeqn::HWY_NAMESPACE {
 
 namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<float, kLanes>;
-using Vector = hn::Vec<Tag>;
-using Distance = std::ptrdiff_t;
-
-constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
-
-template <std::size_t kBlocks>
-HWY_INLINE void load_pixels(const float* HWY_RESTRICT at, Distance pitch, Vector (&pixels)[kBlocks][kVectors]) {
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      pixels[b][v] = hn::Load(Tag(), at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
-    }
-  }
-}
 
 template <std::size_t kBlocks>
 void forward_blocks(const ColumnWeights& weights, std::size_t first, std::size_t last,
