@@ -8,6 +8,7 @@
 #include <limits>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "commands.h"
 #include "core/command.h"
@@ -91,6 +92,18 @@ int show_status(const Sweep& sweep, const std::filesystem::path& directory, bool
   return 0;
 }
 
+// Runs that differ in such a key alone are the same run again.
+void warn_of_keys_without_effect(const Sweep& sweep) {
+  std::set<std::string> said;
+  for (const SweepRun& run : sweep.runs) {
+    for (const auto& [key, value] : run.grid) {
+      if (has_effect(key, run.config) || !said.insert(key + " " + run.algorithm).second) continue;
+      fmt::print(stderr, "warning: [grid] {} changes nothing in runs of {}, which then are alike\n", key,
+                 run.algorithm);
+    }
+  }
+}
+
 int submit(const Sweep& sweep, const std::filesystem::path& directory, bool json) {
   prepare_sweep(sweep, directory);
   const std::vector<SlurmArray> arrays = submit_to_slurm(sweep, directory, this_program());
@@ -108,6 +121,7 @@ int run_sweep(const Arguments& arguments) {
   const std::filesystem::path file = sweep_file(arguments);
   const Sweep sweep = parse_sweep(text_of(file), file.string());
   const std::filesystem::path directory = directory_of(arguments);
+  warn_of_keys_without_effect(sweep);
   if (arguments.status) return show_status(sweep, directory, arguments.json);
   if (arguments.slurm) return submit(sweep, directory, arguments.json);
   if (arguments.local == 0) {

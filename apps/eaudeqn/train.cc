@@ -28,11 +28,17 @@ struct Arguments {
   bool quiet = false;
 };
 
+// What a --set sets: "training.gamma" of " training.gamma = 0.9".
+std::string key_of(const std::string& setting) {
+  const std::string name = setting.substr(0, setting.find('='));
+  const std::size_t first = std::min(name.find_first_not_of(" \t"), name.size());
+  return name.substr(first, name.find_last_not_of(" \t") + 1 - first);
+}
+
 // An option and a --set of the same key: nobody could say which was meant.
 void refuse_both(const Arguments& arguments, const std::string& option, const std::string& key) {
   for (const std::string& setting : arguments.settings) {
-    const std::string name = setting.substr(0, setting.find('='));
-    if (name.substr(0, name.find_last_not_of(' ') + 1) != key) continue;
+    if (key_of(setting) != key) continue;
     throw Error::usage(fmt::format("{} and --set {} both say it: leave one of them out", option, setting));
   }
 }
@@ -96,6 +102,15 @@ Config resolve(const Arguments& arguments) {
                       all);
 }
 
+// No error: a script may set the same for several algorithms.
+void warn_of_settings_without_effect(const Arguments& arguments, const Config& config) {
+  for (const std::string& setting : arguments.settings) {
+    if (has_effect(key_of(setting), config)) continue;
+    fmt::print(stderr, "warning: --set {} changes nothing: {} with these settings does not use it\n", setting,
+               config.algorithm);
+  }
+}
+
 bool same_place(const std::filesystem::path& a, const std::filesystem::path& b) {
   std::error_code none;
   return std::filesystem::equivalent(a, b, none);
@@ -115,6 +130,7 @@ int run_train(const Arguments& arguments) {
   } catch (const Error& error) {  // only a file can still name a wrong one
     throw Error(error.kind(), arguments.subject + ": environment: " + error.what());
   }
+  if (!arguments.quiet) warn_of_settings_without_effect(arguments, config);
   TrainOptions options;
   const bool is_run = std::filesystem::is_directory(arguments.subject);
   if (is_run && arguments.resume && !arguments.output.empty() && !same_place(arguments.subject, arguments.output)) {

@@ -137,6 +137,10 @@ bool is_sac(const std::string& algorithm);
 // Whether `algorithm` learns from a dataset and does not act (cql and its relatives).
 bool is_offline(const std::string& algorithm);
 
+// Whether a run with these settings can depend on that of `key` ("sac.tau": only if the algorithm is soft
+// actor-critic). What is not a key has one, for all this knows.
+bool has_effect(const std::string& key, const Config& config);
+
 // Parses TOML `text`; absent keys keep the defaults above. `origin` (a file name) appears in errors. `overrides` are
 // "key=value" strings (`training.gamma=0.9`, strings may be unquoted), applied last, in order. A key `base` above the
 // sections names a config that ships with the program ("mujoco/eaudesac"), whose settings come before all others.

@@ -11,13 +11,14 @@ PROGRAM = os.environ.get("EAUDEQN", str(ROOT / "build" / "release" / "eaudeqn"))
 
 
 def machine() -> str:
-    """CPU model and number of cores."""
-    model = platform.processor() or platform.machine()
-    for line in Path("/proc/cpuinfo").read_text().splitlines():
-        if line.startswith("model name"):
-            model = line.split(":", 1)[1].strip()
-            break
-    return f"{model}, {os.cpu_count()} cores"
+    """CPU and number of cores. A virtual machine gives several generations the same name; family and model tell them apart."""
+    cpu = platform.processor() or platform.machine()
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    fields = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in lines)}
+    cpu = fields.get("model name", cpu)
+    if "cpu family" in fields and "model" in fields:
+        cpu += f", family {fields['cpu family']} model {fields['model']}"
+    return f"{cpu}, {os.cpu_count()} cores"
 
 
 def run(*arguments: str) -> str:

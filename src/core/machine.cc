@@ -14,12 +14,20 @@
 namespace eaudeqn {
 
 std::string cpu_name() {
+  std::string name = "unknown", family, model;
   std::ifstream file("/proc/cpuinfo");
-  for (std::string line; std::getline(file, line);) {
-    const std::size_t colon = line.find(": ");
-    if (line.starts_with("model name") && colon != std::string::npos) return line.substr(colon + 2);
+  for (std::string line; std::getline(file, line) && !line.empty();) {  // up to the end of the first processor's lines
+    const std::size_t colon = line.find(':');
+    if (colon == std::string::npos) continue;
+    const std::string key = line.substr(0, line.find_last_not_of(" \t", colon - 1) + 1);
+    const std::string value = line.substr(std::min(line.size(), colon + 2));
+    if (key == "model name") name = value;
+    if (key == "cpu family") family = value;
+    if (key == "model") model = value;
   }
-  return "unknown";
+  // A virtual machine gives several generations the same name.
+  if (!family.empty() && !model.empty()) name += ", family " + family + " model " + model;
+  return name;
 }
 
 std::string build_name() {

@@ -6,7 +6,7 @@
 
 namespace eaudeqn {
 
-std::string cpu_name();                // "AMD EPYC 7B13", or "unknown"
+std::string cpu_name();                // "AMD EPYC 7B13, family 25 model 1", or "unknown"
 std::string build_name();              // "GCC 12.2.0, optimised"
 std::filesystem::path program_file();  // of this process, absolute; empty if the system does not say
 int available_processors();            // those this process may run on, at least 1

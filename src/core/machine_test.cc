@@ -16,6 +16,9 @@ namespace {
 
 TEST(Machine, IsKnown) {
   EXPECT_FALSE(cpu_name().empty());
+#ifdef __x86_64__
+  EXPECT_NE(cpu_name().find(", family "), std::string::npos) << cpu_name();
+#endif
   EXPECT_NE(build_name().find('.'), std::string::npos);
   EXPECT_TRUE(std::filesystem::exists(program_file()));
   EXPECT_GE(available_processors(), 1);

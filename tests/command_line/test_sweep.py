@@ -273,6 +273,13 @@ def test_groups_share_what_stands_above_them(tmp_path):
     ]
 
 
+def test_a_grid_that_makes_the_same_run_twice_for_an_algorithm_is_told(tmp_path):
+    file = write_sweep(tmp_path / "s.toml", algorithms='["eaudedqn", "dqn"]',
+                       more='[grid]\n"sparsity.max_speed" = [0.1, 0.2]\n"training.gamma" = [0.9, 0.99]\n')  # fmt: skip
+    said = eaudeqn("sweep", file, "--status", cwd=tmp_path).stderr.splitlines()
+    assert said == ["warning: [grid] sparsity.max_speed changes nothing in runs of dqn, which then are alike"]
+
+
 def test_saying_neither_where_to_run_is_bad_usage(tmp_path):
     message = one_line_error(eaudeqn("sweep", write_sweep(tmp_path / "s.toml"), code=2))
     assert "--local" in message and "--slurm" in message and "--status" in message

@@ -207,6 +207,14 @@ def test_a_run_too_short_to_learn_anything_says_so(small_settings, tmp_path):
     assert "nothing will be learned: training.steps is 200" in done.stderr
 
 
+def test_a_setting_that_the_algorithm_does_not_use_is_told(small_settings, tmp_path):
+    settings = changed(small_settings, training__steps=700)
+    assert "warning" not in train(settings, tmp_path / "plain").stderr
+    done = train(changed(settings, sparsity__final=0.5), tmp_path / "run")
+    assert "warning: --set sparsity.final=0.5 changes nothing: eaudedqn" in done.stderr
+    assert (tmp_path / "run" / "metrics.jsonl").read_bytes() == (tmp_path / "plain" / "metrics.jsonl").read_bytes()
+
+
 def test_resuming_where_there_is_no_run_yet_says_that_it_begins(small_settings, tmp_path):
     assert "no checkpoint there yet: begins at step 0" in train(small_settings, tmp_path / "run", "--resume").stderr
 
