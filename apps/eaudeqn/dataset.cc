@@ -8,6 +8,8 @@
 #include "commands.h"
 #include "deploy/policy_network.h"
 #include "eaudeqn/error.h"
+#include "environments/environment.h"
+#include "experiment/evaluation.h"
 #include "experiment/progress.h"
 #include "experiment/record.h"
 #include "experiment/signals.h"
@@ -29,7 +31,9 @@ std::optional<Network> network_of(const Arguments& arguments) {
   if (environment != arguments.request.environment) {
     throw Error::usage(fmt::format("{} plays {}, not {}", file.string(), environment, arguments.request.environment));
   }
-  return make_network(policy, file.string());
+  Network network = make_network(policy, file.string());
+  require_fit(network, make_environment(environment, 0)->spec(), file.string());
+  return network;
 }
 
 int run_record(Arguments arguments) {

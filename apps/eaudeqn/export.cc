@@ -111,6 +111,11 @@ std::vector<std::string> write_c(const Policy& policy, const Architecture& archi
                                  const std::optional<Observations>& observations, const Arguments& arguments) {
   const std::filesystem::path header = arguments.output;
   const std::string stem = header.stem().string();
+  if (header.filename().string().find_first_of("\"\\\n") != std::string::npos) {
+    throw Error::usage(arguments.output +
+                       ": C cannot include a file of this name: take out quotes, backslashes and "
+                       "line ends");
+  }
   const std::filesystem::path program = header.parent_path() / (stem + "_main.c");
   CHeader parts;
   parts.prefix = arguments.prefix.empty() ? c_identifier(stem) : arguments.prefix;

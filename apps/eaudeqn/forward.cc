@@ -4,6 +4,7 @@
 #include "commands.h"
 #include "core/npy.h"
 #include "deploy/policy_network.h"
+#include "eaudeqn/error.h"
 #include "policy_forward.h"
 
 namespace eaudeqn {
@@ -18,6 +19,10 @@ int run_forward(const Arguments& arguments) {
   const auto file = policy_file(arguments.policy);
   Network network = make_network(read_policy(file), file.string());
   const Architecture& architecture = network.spec().architecture;
+  if (architecture.input.size() == 3 && !architecture.byte_input) {
+    throw Error::failure(file.string() +
+                         ": its network reads images of float32, which nothing here makes; export another");
+  }
   const NpyArray array = read_npy(arguments.observations);
   const std::vector<std::byte> observations = planes_of(architecture, array, arguments.observations);
   const std::size_t count = array.shape[0];

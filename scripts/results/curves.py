@@ -31,7 +31,7 @@ def keep(directory: Path, environment: str) -> None:
     curve = {
         "environment": environment, "algorithm": config["algorithm"], "seed": config["seed"], "steps": config["training"]["steps"],
         "threads": timing[-1]["threads"], "machine": common.machine(), "date": datetime.date.today().isoformat(),
-        "steps_per_second": round(statistics.median(line["steps_per_second"] for line in timing)),
+        "steps_per_second": round(statistics.median(line["steps_per_second"] for line in timing if line["steps_per_second"] > 0)),
         "points": points,
     }  # fmt: skip
     name = f"{environment.split('/')[1]}_{curve['algorithm']}_seed{curve['seed']}.json"

@@ -84,6 +84,8 @@ class Graph {
 
   ProtobufMessage write() {
     names_.resize(spec_.tensors.size());
+    is_image_.resize(spec_.tensors.size());
+    is_image_[0] = spec_.architecture.input.size() == 3;
     add_input();
     for (const PolicyLayer& layer : policy_.layers) add_layer(layer);
     for (const Operation& operation : spec_.operations) add(operation);
@@ -137,6 +139,7 @@ class Graph {
     const bool last = operation.output + 1 == spec_.tensors.size();
     std::string result = last ? "outputs" : fmt::format("tensor{}", operation.output);
     names_[operation.output] = result;
+    is_image_[operation.output] = is_image_[operation.input] && operation.kind != OperationKind::dense;
     // What follows in the same operation takes the result's name; the node itself one of its own.
     Texts steps = {result};
     if (operation.relu) steps.push_back(result + ".before_relu");
@@ -163,7 +166,7 @@ class Graph {
       case OperationKind::dense: {
         const LayerSpec& layer = spec_.layers[operation.layer];
         std::string vector = input;
-        if (spec_.architecture.input.size() == 3 && in.height * in.width > 1) {
+        if (is_image_[operation.input]) {
           vector = output + ".vector";
           node("Flatten", {input}, vector, {integer_attribute("axis", 1)});
         }
@@ -188,7 +191,8 @@ class Graph {
 
   const Policy& policy_;
   const NetworkSpec& spec_;
-  Texts names_;  // by tensor
+  Texts names_;                 // by tensor
+  std::vector<bool> is_image_;  // by tensor: of rank 4, however small; else (batch, channels)
   ProtobufMessage graph_;
 };
 
@@ -196,8 +200,8 @@ class Graph {
 
 std::string onnx_model(const Policy& policy, const std::string& origin) {
   const NetworkSpec spec = make_network(policy, origin).spec();
-  if (!spec.architecture.byte_input && spec.architecture.input.size() != 1) {
-    throw Error::failure(origin + ": images of floats have no form in ONNX here; only bytes and vectors have");
+  if (spec.architecture.byte_input != (spec.architecture.input.size() == 3)) {
+    throw Error::failure(origin + ": images of floats and vectors of bytes have no form in ONNX here");
   }
   ProtobufMessage opset, model;
   opset.bytes(1, "");

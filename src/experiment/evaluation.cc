@@ -1,6 +1,9 @@
 // See evaluation.h.
 #include "experiment/evaluation.h"
 
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+
 #include <cstring>
 #include <numeric>
 #include <optional>
@@ -9,6 +12,7 @@
 #include "agents/sac.h"
 #include "core/frame_stack.h"
 #include "core/random.h"
+#include "eaudeqn/error.h"
 #include "environments/environment.h"
 
 namespace eaudeqn {
@@ -75,6 +79,19 @@ class Player {
 };
 
 }  // namespace
+
+void require_fit(const Network& network, const EnvironmentSpec& environment, const std::string& origin) {
+  const Architecture& has = network.spec().architecture;
+  Architecture wants = make_architecture(NetworkConfig(), environment);
+  if (environment.continuous()) wants.outputs = 2 * environment.action_dimensions();
+  if (has.input == wants.input && has.byte_input == wants.byte_input && has.outputs == wants.outputs) return;
+  const auto describe = [](const Architecture& architecture) {
+    return fmt::format("({}) of {} to {} outputs", fmt::join(architecture.input, ", "),
+                       architecture.byte_input ? "uint8" : "float32", architecture.outputs);
+  };
+  throw Error::failure(fmt::format("{}: its network goes from {}, but {} wants one from {}", origin, describe(has),
+                                   environment.name, describe(wants)));
+}
 
 EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
                           const std::function<void(const EvaluationResult&)>& progress,

@@ -42,6 +42,10 @@ struct EvaluationResult {
   double mean_return() const;
 };
 
+// Throws Error::failure, beginning with `origin`, if the network does not read what the environment shows, or its
+// outputs are not one for each action (twice the dimensions where actions are vectors).
+void require_fit(const Network& network, const EnvironmentSpec& environment, const std::string& origin);
+
 // A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each
 // step, `watch` (may be empty) before each and at an episode's end.
 EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,

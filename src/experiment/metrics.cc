@@ -99,6 +99,11 @@ void Metrics::record(const std::string& event, std::int64_t step, const Json& fi
   write_fields(*state_->events, event, step, fields);
 }
 
+void Metrics::record_resumption(std::int64_t step, const Json& fields) {
+  check_fields("timing", fields);
+  state_->timing.append(line_of({{"step", step}}, fields));
+}
+
 void Metrics::record_timing(std::int64_t step, const Json& fields) {
   check_fields("timing", fields);
   state_->timing.append(line_of({{"step", step}}, fields));

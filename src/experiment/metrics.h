@@ -29,6 +29,9 @@ class Metrics {
   void record(const std::string& event, std::int64_t step, const nlohmann::ordered_json& fields);
   // Wall-clock facts ({"seconds", "steps_per_second", ...}): one line {"step": step, ...fields} of timing.jsonl.
   void record_timing(std::int64_t step, const nlohmann::ordered_json& fields);
+  // The same, where a process goes on with the run: tells readers that its seconds count from here. Not a scalar:
+  // TensorBoard would take what older event files have at this step for void.
+  void record_resumption(std::int64_t step, const nlohmann::ordered_json& fields);
 
   // Flushes to disk (fsync) and returns metrics.jsonl's size, for the checkpoint.
   std::uint64_t sync();

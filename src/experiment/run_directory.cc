@@ -118,6 +118,14 @@ std::string config_difference(const Config& config, const Path& run_directory) {
   return config_difference(config, load_config(file));
 }
 
+std::string dataset_difference(const Config& config, const Path& run_directory) {
+  const Path file = run_directory / "config.toml";
+  if (!std::filesystem::exists(file)) return "";
+  const std::string held = load_config(file).dataset.path;
+  if (held == config.dataset.path) return "";
+  return fmt::format("dataset.path = \"{}\" here, \"{}\" there", config.dataset.path, held);
+}
+
 const char* phase_name(RunPhase phase) {
   switch (phase) {
     case RunPhase::waiting:
@@ -151,6 +159,7 @@ RunStatus read_status(const Config& config, const Path& run_directory) {
   RunStatus status;
   try {
     status.error = config_difference(config, run_directory);
+    if (status.error.empty()) status.error = dataset_difference(config, run_directory);
     if (!status.error.empty()) status.phase = RunPhase::foreign;
   } catch (const Error& error) {
     status.error = error.what();

@@ -20,6 +20,10 @@ std::string config_difference(const Config& ours, Config theirs);
 // cannot be read or parsed.
 std::string config_difference(const Config& config, const std::filesystem::path& run_directory);
 
+// How the dataset that `config` names differs from the one in the run's config.toml: "dataset.path = "b" here, "a"
+// there"; empty if it does not, or there is no config.toml. Throws as above.
+std::string dataset_difference(const Config& config, const std::filesystem::path& run_directory);
+
 // What tables and progress lines call "return" is the mean of this many training episodes.
 inline constexpr std::size_t kRecentEpisodes = 20;
 

@@ -154,16 +154,19 @@ const toml::table& section_of(const toml::node& node, const std::string& name, c
   fail_usage(fmt::format("{}{}: wants to be a section, [{}]", place(origin, node), name, name));
 }
 
-void read_settings(const toml::node& node, const std::string& origin, Settings& settings) {
+Settings read_settings(const toml::node& node, const std::string& origin) {
+  Settings settings;
   each_setting(section_of(node, "settings", origin), "settings", "", origin,
                [&](const std::string& name, const toml::node& setting, const std::string& where) {
                  const std::optional<Value> value = value_of(setting);
                  if (!value) fail_usage(where + name + ": wants a number, a string, true, false or a list");
                  put(settings, name, *value);
                });
+  return settings;
 }
 
-void read_grid(const toml::node& node, const std::string& origin, Grid& grid) {
+Grid read_grid(const toml::node& node, const std::string& origin) {
+  Grid grid;
   each_setting(section_of(node, "grid", origin), "grid", "", origin,
                [&](const std::string& name, const toml::node& list, const std::string& where) {
                  std::vector<Value> values;
@@ -176,6 +179,7 @@ void read_grid(const toml::node& node, const std::string& origin, Grid& grid) {
                  }
                  put(grid, name, values);
                });
+  return grid;
 }
 
 template <typename T>
@@ -201,12 +205,20 @@ void read_list(const toml::table& table, const char* name, const char* example, 
 
 const std::vector<std::string> kGroupKeys = {"environments", "algorithms", "seeds", "settings", "grid"};
 
+// Adds what a table says to what `group` has from above: the table wins, its settings over a grid from there too.
 void read_group(const toml::table& table, const std::string& origin, Group& group) {
   read_list(table, "environments", R"(["atari/Pong", "atari/Boxing"])", origin, group.environments);
   read_list(table, "algorithms", R"(["eaudedqn", "dqn"])", origin, group.algorithms);
   read_list(table, "seeds", "[1, 2, 3]", origin, group.seeds);
-  if (const toml::node* node = table.get("settings")) read_settings(*node, origin, group.settings);
-  if (const toml::node* node = table.get("grid")) read_grid(*node, origin, group.grid);
+  if (const toml::node* node = table.get("settings")) {
+    for (const auto& [name, value] : read_settings(*node, origin)) {
+      put(group.settings, name, value);
+      std::erase_if(group.grid, [&key = name](const auto& of_grid) { return of_grid.first == key; });
+    }
+  }
+  if (const toml::node* node = table.get("grid")) {
+    for (const auto& [name, values] : read_grid(*node, origin)) put(group.grid, name, values);
+  }
 }
 
 // The file's groups; without any [[group]] what stands above them is the only one.

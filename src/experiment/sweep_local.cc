@@ -24,8 +24,10 @@
 #include "core/files.h"
 #include "eaudeqn/error.h"
 #include "experiment/append_file.h"
+#include "experiment/checkpoints.h"
 #include "experiment/progress.h"
 #include "experiment/run_directory.h"
+#include "experiment/run_state.h"
 #include "experiment/signals.h"
 #include "experiment/sweep_table.h"
 
@@ -248,17 +250,38 @@ class LocalSweep {
   Clock::time_point told_ = Clock::now();
 };
 
+[[noreturn]] void refuse_foreign(const Path& run, const std::string& difference) {
+  throw Error::usage(
+      fmt::format("{} holds a run of other settings than the sweep's: {}; choose another --output, or "
+                  "move that directory away to begin this run anew",
+                  run.string(), difference));
+}
+
+// A run whose dataset the sweep looks for elsewhere than the run did: it has moved if it is the one that the run's
+// newest checkpoint knows.
+void follow_dataset(const Config& config, const Path& run, const std::string& difference) {
+  CheckpointFolder checkpoints(run);
+  RunState state(config);
+  if (const auto newest = checkpoints.newest()) {
+    try {
+      state.load(config, checkpoints, *newest);
+    } catch (const Error& error) {
+      if (error.kind() != Error::Kind::usage) throw;
+      refuse_foreign(run, fmt::format("{} ({})", difference, error.what()));
+    }
+  }
+  write_file_atomically(run / "config.toml", to_toml(config));
+}
+
 }  // namespace
 
 void prepare_sweep(const Sweep& sweep, const Path& directory) {
   for (const SweepRun& run : sweep.runs) {
     const Path place = directory / run.name;
     const std::string difference = config_difference(run.config, place);
-    if (difference.empty()) continue;
-    throw Error::usage(
-        fmt::format("{} holds a run of other settings than the sweep's: {}; choose another --output, or "
-                    "move that directory away to begin this run anew",
-                    place.string(), difference));
+    if (!difference.empty()) refuse_foreign(place, difference);
+    const std::string moved = dataset_difference(run.config, place);
+    if (!moved.empty()) follow_dataset(run.config, place, moved);
   }
   make_output_directory(directory);
   write_file_atomically(directory / "sweep.toml", sweep.text);

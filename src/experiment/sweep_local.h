@@ -10,7 +10,8 @@
 namespace eaudeqn {
 
 // Makes the sweep's directory and keeps the sweep file in it as sweep.toml. Throws Error: usage if run directories
-// there hold runs of other settings (none is touched), failure if a directory cannot be made.
+// there hold runs of other settings, failure if a directory cannot be made. A run whose dataset the sweep looks for
+// elsewhere than before goes on there if it is the same dataset, and is one of other settings if not.
 void prepare_sweep(const Sweep& sweep, const std::filesystem::path& directory);
 
 // Gives the run its directory with its config.toml, so that `eaudeqn train DIRECTORY --resume` is the run. Throws

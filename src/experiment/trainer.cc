@@ -96,6 +96,7 @@ class Run {
     const auto newest = checkpoints_.newest();
     if (options_.resume && newest) {
       state_.load(config_, checkpoints_, *newest);
+      remember_dataset();
       if (state_.counters.evaluated_step == config_.training.steps && std::filesystem::exists(policy_file())) {
         say(fmt::format("{}: already finished at step {}", options_.output.string(), *newest));
         return TrainOutcome::already_finished;
@@ -103,15 +104,23 @@ class Run {
       say(fmt::format("resuming at step {} of {}", *newest, config_.training.steps));
     } else {
       if (options_.resume) begin_anew();
+      remember_dataset();
       state_.begin();
     }
     saved_step_ = newest && options_.resume ? *newest : -1;
     metrics_ = std::make_unique<Metrics>(options_.output, state_.counters.metrics_bytes);
+    if (saved_step_ >= 0) metrics_->record_resumption(saved_step_, timing(0, 0));
     rate_.add(state_.counters.step);
     return loop();
   }
 
  private:
+  // It may have moved, and is the one that the checkpoint knows: the next time it is looked for where it is now.
+  void remember_dataset() const {
+    const Path file = options_.output / "config.toml";
+    if (load_config(file) != config_) write_file_atomically(file, to_toml(config_));
+  }
+
   TrainOutcome loop() {
     Counters& counters = state_.counters;
     while (true) {
@@ -194,10 +203,12 @@ class Run {
       add(state_.learner->sparsities(), fields);
       metrics_->record("target_update", counters.step, fields);
       rate_.add(counters.step);
-      metrics_->record_timing(counters.step, {{"seconds", rate_.elapsed_seconds()},
-                                              {"steps_per_second", rate_.per_second()},
-                                              {"threads", options_.threads}});
+      metrics_->record_timing(counters.step, timing(rate_.elapsed_seconds(), rate_.per_second()));
     }
+  }
+
+  Json timing(double seconds, double steps_per_second) const {
+    return {{"seconds", seconds}, {"steps_per_second", steps_per_second}, {"threads", options_.threads}};
   }
 
   void record_masks() {
@@ -333,8 +344,6 @@ void prepare_directory(const Config& config, const TrainOptions& options) {
                     "`eaudeqn train {} --resume`",
                     name, difference, shell_quoted(name)));
   }
-  // The dataset may have moved: the next time it is looked for where it is now.
-  if (held != config) write_file_atomically(config_file, to_toml(config));
 }
 
 }  // namespace

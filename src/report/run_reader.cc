@@ -15,6 +15,7 @@
 #include "deploy/policy.h"
 #include "eaudeqn/error.h"
 #include "engine/network_spec.h"
+#include "report/statistics.h"
 
 namespace eaudeqn {
 namespace {
@@ -158,7 +159,7 @@ void read_metrics_line(const nlohmann::json& line, RunRecord& run) {
   run.step = std::max(run.step, step);
 }
 
-// Each process counts its seconds from its own start, so where they fall another process began.
+// Each process counts its seconds from its own start and says so when it resumes: where they fall another one began.
 void read_timing(RunRecord& run) {
   std::vector<double> rates;
   double before = 0, last = 0;
@@ -171,9 +172,8 @@ void read_timing(RunRecord& run) {
   });
   run.wall_seconds = before + last;
   if (rates.empty()) return;
-  const auto middle = rates.begin() + static_cast<std::ptrdiff_t>(rates.size() / 2);
-  std::nth_element(rates.begin(), middle, rates.end());
-  run.steps_per_second = *middle;
+  std::sort(rates.begin(), rates.end());
+  run.steps_per_second = quantile_of_sorted(rates, 0.5);
 }
 
 void read_policy_file(RunRecord& run) {

@@ -109,10 +109,11 @@ TEST_F(ReadRun, WallTimeIsThatOfAllProcesses) {
   write_run("run", "dqn", 1);
   write("run/timing.jsonl",
         "{\"step\":1,\"seconds\":10,\"steps_per_second\":5}\n{\"step\":2,\"seconds\":20,\"steps_per_second\":9}\n"
-        "{\"step\":3,\"seconds\":4,\"steps_per_second\":7}\n");
+        "{\"step\":2,\"seconds\":0,\"steps_per_second\":0}\n{\"step\":3,\"seconds\":30,\"steps_per_second\":7}\n"
+        "{\"step\":3,\"seconds\":4,\"steps_per_second\":6}\n");
   const RunRecord run = read_run(path("run"));
-  EXPECT_EQ(run.wall_seconds, 24);
-  EXPECT_EQ(run.steps_per_second, 7);
+  EXPECT_EQ(run.wall_seconds, 54) << "a process that resumes begins with 0; older ones are told by seconds that fall";
+  EXPECT_EQ(run.steps_per_second, 6.5) << "the median of an even number of rates";
 }
 
 TEST_F(ReadRun, ADirectoryThatIsNoRunIsAnError) {

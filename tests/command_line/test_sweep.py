@@ -15,7 +15,7 @@ import time
 from fcntl import ioctl
 
 import pytest
-from program import assert_same_results, eaudeqn, eaudeqn_json, last_step, one_line_error, program
+from program import assert_same_results, eaudeqn, eaudeqn_json, last_step, one_line_error, program, results
 
 SETTINGS = """
 [settings]
@@ -190,6 +190,33 @@ def test_an_edited_sweep_does_not_touch_runs_of_other_settings(tmp_path):
     assert eaudeqn_json("sweep", file, "--local", 1, "--output", tmp_path / "out", "--json")["finished"]
 
 
+def test_a_dataset_that_moved_is_followed_and_another_one_is_not(tmp_path):
+    first, second, moved = tmp_path / "first", tmp_path / "second", tmp_path / "moved"
+    for seed, folder in [(1, first), (2, second)]:
+        eaudeqn("dataset", "record", "classic/CartPole-v1", "--policy", "random", "--steps", 400, "--seed", seed,
+                "--output", folder)  # fmt: skip
+    file, out = tmp_path / "s.toml", tmp_path / "out"
+
+    def sweep_of(dataset, *more, **options):
+        write_sweep(file, steps=100, seeds="[1]", algorithms='["eaudecql"]')
+        file.write_text(file.read_text().replace("[settings]", f"[settings]\n'dataset.path' = '{dataset}'"))
+        return eaudeqn("sweep", file, "--output", out, *(more or ["--local", 1]), **options)
+
+    sweep_of(first)
+    (run,) = run_directories(out)
+    config, results_before = (run / "config.toml").read_bytes(), results(run)
+
+    error = one_line_error(sweep_of(second, code=2))
+    assert f"{second}" in error and f"{first}" in error and "another dataset" in error
+    assert set(states(out).values()) == {"finished"}, "the sweep's directory keeps the former file"
+    assert "foreign" in sweep_of(second, "--status").stdout
+    assert (run / "config.toml").read_bytes() == config
+
+    first.rename(moved)
+    assert set(sweep_of(moved).stdout.split()) >= {"finished"} and set(states(out).values()) == {"finished"}
+    assert f'path = "{moved}"' in (run / "config.toml").read_text() and results(run) == results_before
+
+
 def test_two_sweeps_of_one_directory_are_refused(tmp_path):
     file = write_sweep(tmp_path / "s.toml", steps=10_000_000)
     out = tmp_path / "out"
@@ -271,6 +298,18 @@ def test_groups_share_what_stands_above_them(tmp_path):
         ("classic_Acrobot-v1_eaudedqn_sparsity.max_speed=0.2_seed7", 9000),
         ("classic_CartPole-v1_dqn_seed2", 5000),
     ]
+
+
+def test_a_group_s_setting_wins_over_the_grid_above_it(tmp_path):
+    file = tmp_path / "s.toml"
+    file.write_text(
+        "environments = ['classic/CartPole-v1']\nalgorithms = ['dqn']\nseeds = [1]\n"
+        "[grid]\n'training.gamma' = [0.5, 0.6]\n'training.n_step' = [1, 2]\n"
+        "[[group]]\nsettings.training.gamma = 0.9\n[[group]]\nseeds = [2]\n"
+    )  # fmt: skip
+    grids = [run["grid"] for run in eaudeqn_json("sweep", file, "--status", "--json")["runs"]]
+    assert grids[:2] == [{"training.n_step": "1"}, {"training.n_step": "2"}]
+    assert len(grids) == 6 and {grid["training.gamma"] for grid in grids[2:]} == {"0.5", "0.6"}
 
 
 def test_a_grid_that_makes_the_same_run_twice_for_an_algorithm_is_told(tmp_path):

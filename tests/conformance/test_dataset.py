@@ -113,6 +113,9 @@ def test_a_broken_dataset_is_refused_by_the_name_of_its_file(tmp_path):
 
     refused("observation", "cut short", lambda folder: cut(file(folder, "observation"), -100))
     refused("terminal", "cut short", lambda folder: cut(file(folder, "terminal"), -5))
+    for lost in (1, 4, 8):  # of the checksum and the size behind all data
+        refused("observation", "checksum is missing", lambda folder: cut(file(folder, "observation"), -lost))
+    refused("action", "damaged", lambda folder: file(folder, "action").open("ab").write(b"more"))
     refused("action", "i8", lambda folder: save(folder, "action", np.zeros(60, np.int64)))
     refused("observation", "(60, 84, 80)", lambda folder: save(folder, "observation", np.zeros((60, 84, 80), np.uint8)))
     refused("reward", "59", lambda folder: save(folder, "reward", np.zeros(59, np.float32)))
