@@ -9,6 +9,7 @@
 #include "engine/kernels/rows.h"
 #include "engine/parts.h"
 #include "engine/passes.h"
+#include "engine/window_rows.h"
 
 namespace eaudeqn {
 namespace {
@@ -53,16 +54,27 @@ void convolution_row(const Network& network, Workspace& workspace, const Operati
     rows.residual_step = static_cast<std::ptrdiff_t>(kLanes);
     rows.residual_pitch = static_cast<std::ptrdiff_t>(from.channel_pitch());
   }
+  const auto row_size = static_cast<std::ptrdiff_t>(spec.row_size());
   if (layer.compact && !layer.forward.window_offsets.empty()) {
-    const WindowShape image{spec.in, spec.rows, geometry.window_columns, static_cast<std::ptrdiff_t>(in.row_pitch()),
-                            static_cast<std::ptrdiff_t>(in.channel_pitch())};
-    compact_rows_of_windows(layer.forward, layer.weights.data(), image, row, rows);
+    const LayerIndex& index = layer.forward;
+    for_each_window(
+        spec, geometry, in, row, rows, [&](std::size_t segment, const PixelRow& part, const OutputRows& outputs) {
+          sparse_rows({index.starts.data() + segment * index.rows, index.window_offsets.data(), layer.weights.data()},
+                      part, outputs);
+        });
   } else if (layer.compact) {
     compact_rows(layer.forward, layer.weights.data(), 0, row, rows);
+  } else if (geometry.windows(spec) > 0) {
+    const std::size_t window = geometry.window_channels * spec.rows * spec.columns;
+    for_each_window(spec, geometry, in, row, rows,
+                    [&](std::size_t segment, const PixelRow& part, const OutputRows& outputs) {
+                      const std::size_t begin = segment * window;
+                      dense_rows({layer.weights.data() + begin, row_size, 1, geometry.window_offsets.data() + begin,
+                                  std::min(window, spec.row_size() - begin)},
+                                 part, outputs);
+                    });
   } else {
-    dense_rows_in_segments({layer.weights.data(), static_cast<std::ptrdiff_t>(spec.row_size()), 1,
-                            geometry.offsets.data(), spec.row_size()},
-                           row, rows);
+    dense_rows_in_segments({layer.weights.data(), row_size, 1, geometry.offsets.data(), spec.row_size()}, row, rows);
   }
 }
 

@@ -69,6 +69,23 @@ std::vector<GradientPhase> convolution_phases(const LayerSpec& layer, std::size_
   return phases;
 }
 
+// As many input channels to a window as fit, all windows alike.
+void plan_windows(const LayerSpec& layer, std::size_t stride, LayerPlan& plan) {
+  plan.window_columns = (kWindowPixels - 1) * stride + layer.columns;
+  const std::size_t fit = kWindowFloats / (layer.rows * plan.window_columns * kLanes);
+  if (fit == 0) return;
+  const std::size_t windows = (layer.in + fit - 1) / fit;
+  plan.window_channels = (layer.in + windows - 1) / windows;
+  for (std::size_t c = 0; c < layer.in; ++c) {
+    for (std::size_t ky = 0; ky < layer.rows; ++ky) {
+      for (std::size_t kx = 0; kx < layer.columns; ++kx) {
+        plan.window_offsets.push_back(
+            static_cast<std::int32_t>((c % plan.window_channels * layer.rows + ky) * plan.window_columns + kx));
+      }
+    }
+  }
+}
+
 // Pixels of a sparse kernel's tile on this machine, for a footprint. Results do not depend on it.
 std::size_t tile_pixels() { return vector_floats() >= kLanes ? 11 : 6; }
 
@@ -92,7 +109,7 @@ LayerPlan plan_convolution(const NetworkPlan& plan, const Operation& operation) 
   const std::size_t phase_rows = (layer.rows + operation.stride - 1) / operation.stride;
   const std::size_t phase_columns = (layer.columns + operation.stride - 1) / operation.stride;
   const std::size_t pixels = tile_pixels();
-  if (result.reads_bytes) result.window_columns = (kWindowPixels - 1) * operation.stride + layer.columns;
+  if (result.reads_bytes) plan_windows(layer, operation.stride, result);
   result.forward_tile = {pixels, layer.rows * ((pixels - 1) * operation.stride + layer.columns) * kPixelBytes};
   result.backward_tile = {pixels, phase_rows * (pixels - 1 + phase_columns) * kPixelBytes};
   return result;

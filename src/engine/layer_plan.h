@@ -32,9 +32,17 @@ struct LayerPlan {
   std::vector<std::int32_t> input_gradient_offsets;  // dense layers: the same in the gradient of the input
   std::vector<GradientPhase> phases;
   std::int32_t gradient_channel_pitch = 0;  // pixels between channels of the output gradient
-  std::size_t window_columns = 0;           // of a layer that reads bytes: what kWindowPixels of an output row read
-  TileFootprint forward_tile;               // of input channels (a dense layer: inputs)
-  TileFootprint backward_tile;              // of channels of the output gradient
+  // Of a layer that reads bytes: its windows of floats (kernels/byte_window.h). No channels if not even one fits.
+  std::size_t window_columns = 0;            // what kWindowPixels of an output row read
+  std::size_t window_channels = 0;           // of one window
+  std::vector<std::int32_t> window_offsets;  // as `offsets`, in the window of the channel
+  TileFootprint forward_tile;                // of input channels (a dense layer: inputs)
+  TileFootprint backward_tile;               // of channels of the output gradient
+
+  // Into how many windows the input channels are cut; 0 if there are none.
+  std::size_t windows(const LayerSpec& spec) const {
+    return window_channels == 0 ? 0 : (spec.in + window_channels - 1) / window_channels;
+  }
 };
 
 // Geometry of a whole network: for every tensor the borders of its activation and of its gradient, for every layer a

@@ -8,7 +8,6 @@
 #include <numeric>
 
 #include "eaudeqn/error.h"
-#include "engine/kernels/byte_window.h"
 
 namespace eaudeqn {
 namespace {
@@ -70,27 +69,11 @@ std::size_t count_walked(const LayerSpec& spec, const Layer& layer) {
   return layer.active - unread;
 }
 
-// Into how many windows of floats the inputs of a layer that reads bytes are cut; 0 if a window would not hold a
-// channel or its rows have too few weights for the conversion to pay.
-std::size_t choose_windows(const LayerSpec& spec, std::size_t window_columns, std::size_t active, std::size_t rows) {
+// Into how many windows of floats the inputs of a compact layer that reads bytes are cut; 0 if its rows have too few
+// weights for the conversion to pay.
+std::size_t choose_windows(const LayerSpec& spec, const LayerPlan& plan, std::size_t active, std::size_t rows) {
   constexpr std::size_t kEnoughWeights = 8;  // of a row in a window
-  const std::size_t channels = kWindowFloats / (spec.rows * window_columns * kLanes);
-  if (channels == 0) return 0;
-  const std::size_t windows = (spec.in + channels - 1) / channels;
-  return active >= kEnoughWeights * windows * rows ? windows : 0;
-}
-
-// Where each input of a row of weights stands in its window, in pixels.
-std::vector<std::int32_t> window_offsets(const LayerSpec& spec, std::size_t window_columns, std::size_t channels) {
-  std::vector<std::int32_t> offsets;
-  for (std::size_t c = 0; c < spec.in; ++c) {
-    for (std::size_t ky = 0; ky < spec.rows; ++ky) {
-      for (std::size_t kx = 0; kx < spec.columns; ++kx) {
-        offsets.push_back(static_cast<std::int32_t>((c % channels * spec.rows + ky) * window_columns + kx));
-      }
-    }
-  }
-  return offsets;
+  return active >= kEnoughWeights * plan.windows(spec) * rows ? plan.windows(spec) : 0;
 }
 
 // Chooses the order in which the active weights are stored.
@@ -98,7 +81,7 @@ void index_forward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {
   LayerIndex& index = layer.forward;
   index.rows = spec.out;
   const std::size_t read = count_ones(layer.read_rows);
-  const std::size_t windows = plan.reads_bytes ? choose_windows(spec, plan.window_columns, layer.walked, read) : 0;
+  const std::size_t windows = choose_windows(spec, plan, layer.walked, read);
   index.segments = plan.reads_bytes ? std::max<std::size_t>(windows, 1)
                                     : choose_segments(spec.in, plan.forward_tile, layer.walked, read);
   const std::size_t channels = (spec.in + index.segments - 1) / index.segments;
@@ -119,8 +102,9 @@ void index_forward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {
     index.offsets[place] = plan.offsets[active[i] % spec.row_size()];
   }
   if (windows == 0) return;
-  const std::vector<std::int32_t> in_window = window_offsets(spec, plan.window_columns, channels);
-  for (const std::uint32_t entry : layer.positions) index.window_offsets.push_back(in_window[entry % spec.row_size()]);
+  for (const std::uint32_t entry : layer.positions) {
+    index.window_offsets.push_back(plan.window_offsets[entry % spec.row_size()]);
+  }
 }
 
 void index_backward(const LayerSpec& spec, const LayerPlan& plan, Layer& layer) {

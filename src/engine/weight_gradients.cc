@@ -5,9 +5,11 @@
 
 #include "eaudeqn/error.h"
 #include "engine/backward_parts.h"
+#include "engine/kernels/instruction_set.h"
 #include "engine/kernels/panels.h"
 #include "engine/kernels/weight_gradient.h"
 #include "engine/parts.h"
+#include "engine/window_rows.h"
 
 namespace eaudeqn {
 namespace {
@@ -112,18 +114,35 @@ void dense_part(const Pass& pass, const Operation& operation, const Part& part, 
                         gradient + part.first * spec.row_size());
 }
 
+// A layer in compact form: the weights of a part, to their places in its gradient.
+void compact_part(const Pass& pass, const Operation& operation, const Part& part, std::vector<float>& scratch,
+                  float* bias) {
+  const LayerSpec& spec = pass.network->spec().layers[operation.layer];
+  Layer& layer = pass.network->layers()[operation.layer];
+  const LayerIndex& index = layer.forward;
+  const std::size_t* starts = index.starts.data() + part.segment * spec.out + part.first;
+  // Narrow vectors hold fewer pixels of a gradient at a time: sums and window leave the first-level cache more often
+  // than bytes are converted.
+  if (index.window_offsets.empty() || vector_floats() < kLanes) {
+    sparse_weight_gradient(part.planes, part.last - part.first, starts, index.offsets.data(),
+                           aligned_scratch(scratch, kSparseScratch), layer.gradient.data(), bias);
+    return;
+  }
+  const WindowShape window = window_of(spec, pass.network->plan().layers[operation.layer],
+                                       pass.workspace->activation_layout(operation.input), part.segment);
+  GradientPlanes planes = part.planes;
+  planes.window = &window;
+  sparse_weight_gradient(planes, part.last - part.first, starts, index.window_offsets.data(),
+                         aligned_scratch(scratch, kWindowScratch), layer.gradient.data(), bias);
+}
+
 void run_part(const Pass& pass, const Operation& operation, std::size_t index, std::optional<std::size_t> block,
               std::vector<float>& scratch) {
   const LayerSpec& spec = pass.network->spec().layers[operation.layer];
   Layer& layer = pass.network->layers()[operation.layer];
   const Part part = part_of(pass, operation, weight_parts(pass, operation), index, block);
   float* bias = part.segment == 0 ? layer.bias_gradient.data() + part.first : nullptr;
-  if (layer.compact) {
-    sparse_weight_gradient(
-        part.planes, part.last - part.first, layer.forward.starts.data() + part.segment * spec.out + part.first,
-        layer.forward.offsets.data(), aligned_scratch(scratch, kSparseScratch), layer.gradient.data(), bias);
-    return;
-  }
+  if (layer.compact) return compact_part(pass, operation, part, scratch, bias);
   if (bias != nullptr) bias_gradient(part.planes, part.last - part.first, bias);
   dense_part(pass, operation, part, scratch, layer.gradient.data());
   mask_gradient(spec, layer, part.first, part.last);

@@ -2,6 +2,7 @@
 #include "experiment/run_directory.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
 #include <unistd.h>
 

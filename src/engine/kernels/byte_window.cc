@@ -18,8 +18,9 @@ void widen_window_target(const WindowShape& shape, const std::uint8_t* bytes, st
   const std::size_t bytes_of_row = shape.columns * kLanes - (kWindowPixels - pixels) * static_cast<std::size_t>(step);
   for (std::size_t c = 0; c < shape.channels; ++c) {
     for (std::size_t r = 0; r < shape.rows; ++r) {
-      const std::uint8_t* HWY_RESTRICT from = bytes + static_cast<std::ptrdiff_t>(c) * shape.channel_pitch +
-                                              static_cast<std::ptrdiff_t>(r) * shape.row_pitch;
+      const std::uint8_t* HWY_RESTRICT from =
+          bytes + static_cast<std::ptrdiff_t>(shape.first_channel + c) * shape.channel_pitch +
+          static_cast<std::ptrdiff_t>(r) * shape.row_pitch;
       float* HWY_RESTRICT to = window + (c * shape.rows + r) * shape.columns * kLanes;
       for (std::size_t i = 0; i < bytes_of_row; i += hn::MaxLanes(InputTag())) {
         hn::Store(load_input(from + i), InputTag(), to + i);

@@ -2,7 +2,7 @@
 #include "engine/kernels/weight_gradient.h"
 
 #include "engine/kernels/byte_input.h"
-#include "engine/tensor_layout.h"
+#include "engine/kernels/byte_window.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/weight_gradient.cc"
@@ -11,19 +11,13 @@
 
 #include "engine/kernels/input_vectors.h"
 #include "engine/kernels/lane_sums.h"
+#include "engine/kernels/pixel_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eaudeqn::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<float, kLanes>;
-using Vector = hn::Vec<Tag>;
-using Distance = std::ptrdiff_t;
-
-constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kSums = kLanes / kVectorWidth;  // vectors that hold the 16 running sums of one weight
+constexpr std::size_t kSums = kVectors;  // that hold the 16 running sums of one weight
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON;
 // Output-gradient pixels of a sparse tile: as many as the registers hold, at most 12.
 constexpr std::size_t kTilePixels =
@@ -272,10 +266,24 @@ void sum_row_of_step(const GradientPlanes& planes, const Piece* pieces, std::siz
   sum_row<Element, 0>(planes, pieces, count, offsets, gradient_row, input_row);
 }
 
+// A row of bytes, which become floats a window at a time.
+void sum_row_of_windows(const GradientPlanes& planes, const Piece* pieces, std::size_t count,
+                        const std::int32_t* offsets, const float* gradient_row, const std::uint8_t* input_row,
+                        float* window) {
+  GradientPlanes part = planes;
+  for (std::size_t x = 0; x < planes.width; x += kWindowPixels) {
+    part.width = HWY_MIN(kWindowPixels, planes.width - x);
+    const auto first = static_cast<Distance>(x);
+    widen_window(*planes.window, input_row + first * planes.input_step, part.width, planes.input_step, window);
+    sum_row_of_step<float>(part, pieces, count, offsets, gradient_row + first * planes.gradient_step, window);
+  }
+}
+
 // The sums of all pieces fit the scratch.
 template <typename Element>
 void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t count, const std::int32_t* offsets,
                 float* gradient, float* bias) {
+  HWY_ALIGN float window[sizeof(Element) == 1 ? kWindowFloats : 1];
   for (std::size_t b = 0; b < planes.blocks; ++b) {
     for (std::size_t p = 0; p < count; ++p) {
       for (std::size_t i = 0; i < pieces[p].count * kLanes; ++i) pieces[p].sums[i] = 0;
@@ -286,6 +294,12 @@ void sum_pieces(const GradientPlanes& planes, const Piece* pieces, std::size_t c
                              static_cast<Distance>(y) * planes.input_row_pitch;
       const float* row = planes.output_gradient + static_cast<Distance>(b) * planes.gradient_block_pitch +
                          static_cast<Distance>(y) * planes.gradient_row_pitch;
+      if constexpr (sizeof(Element) == 1) {
+        if (planes.window != nullptr) {
+          sum_row_of_windows(planes, pieces, count, offsets, row, input, window);
+          continue;
+        }
+      }
       sum_row_of_step(planes, pieces, count, offsets, row, input);
     }
     const bool accumulate = planes.accumulate || b > 0;
@@ -300,6 +314,7 @@ template <typename Element>
 void sparse_weight_gradient_of(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
                                const std::int32_t* offsets, float* scratch, float* gradient, float* bias) {
   constexpr std::size_t kPieces = 64;
+  const std::size_t sums = (planes.window != nullptr ? kWindowScratch : kSparseScratch) / kLanes;
   HWY_ALIGN float bias_sums[kPieces * kLanes];
   Piece pieces[kPieces];
   std::size_t used = 0;
@@ -309,13 +324,13 @@ void sparse_weight_gradient_of(const GradientPlanes& planes, std::size_t channel
     std::size_t begin = starts[c];
     bool wants_bias = bias != nullptr;
     while (begin < end || wants_bias) {
-      const std::size_t count = HWY_MIN(end - begin, kSparseScratch / kLanes - summed);
+      const std::size_t count = HWY_MIN(end - begin, sums - summed);
       pieces[used] = {c, begin, count, scratch + summed * kLanes, wants_bias ? bias_sums + used * kLanes : nullptr};
       ++used;
       wants_bias = false;
       begin += count;
       summed += count;
-      if (used < kPieces && summed < kSparseScratch / kLanes) continue;
+      if (used < kPieces && summed < sums) continue;
       sum_pieces<Element>(planes, pieces, used, offsets, gradient, bias);
       used = 0;
       summed = 0;

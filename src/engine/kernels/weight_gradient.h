@@ -9,6 +9,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "engine/kernels/byte_window.h"
+
 namespace eaudeqn {
 
 // The planes a gradient is summed over: pixel (block, y, x) of an output channel's gradient and the input pixel that a
@@ -18,6 +20,9 @@ struct GradientPlanes {
   std::ptrdiff_t gradient_channel_pitch = 0, gradient_row_pitch = 0, gradient_step = 0, gradient_block_pitch = 0;
   const float* input = nullptr;
   const std::uint8_t* bytes = nullptr;  // instead of `input`: the elements are bytes, see byte_input.h
+  // Sparse form of bytes, if given: offsets are those in a window of this shape, which is made of floats for many
+  // weights at once.
+  const WindowShape* window = nullptr;
   std::ptrdiff_t input_row_pitch = 0, input_step = 0,
                  input_block_pitch = 0;  // row pitch: of output rows (stride included)
   std::size_t height = 0, width = 0, blocks = 0;
@@ -26,9 +31,12 @@ struct GradientPlanes {
 
 constexpr std::size_t kSparseScratch = 192 * 16;  // floats: sums that stay in the first-level cache beside the inputs
 
+// With a window: every scratch of sums makes all windows anew, so that more of them pay than stay in that cache.
+constexpr std::size_t kWindowScratch = 512 * 16;
+
 // Sparse form: output channels 0..channels-1; channel c's weights are the entries starts[c] .. starts[c + 1] of
 // `offsets`, their gradients go to gradient[entry]. bias: also the bias gradient of each channel, unless nullptr.
-// scratch: kSparseScratch floats, contents destroyed, aligned to 64 bytes.
+// scratch: kSparseScratch floats (with a window kWindowScratch), contents destroyed, aligned to 64 bytes.
 void sparse_weight_gradient(const GradientPlanes& planes, std::size_t channels, const std::size_t* starts,
                             const std::int32_t* offsets, float* scratch, float* gradient, float* bias);
 
