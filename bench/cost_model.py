@@ -50,9 +50,7 @@ def features(case):
     if case["form"] == "dense":
         panels = 1 if case["convolution"] else -(-case["out"] // 16) * 16 / case["out"]  # a panel costs the same however full
         weights = case["weights"] * panels
-    terms = [weights * case["positions"]]
-    if case["form"] == "compact":
-        terms.append((case["in"] + case["out"]) * case["positions"])
+    terms = [weights * case["positions"], (case["in"] + case["out"]) * case["positions"]]
     return [term * case["batch"] / 32 for term in terms]
 
 
@@ -112,18 +110,18 @@ def table(cases, figures):
 def write_figures(figures, rounds):
     path = ROOT / "src/engine/form_cost_figures.h"
     text = path.read_text()
-    start = text.index("// Measured") if "// Measured" in text else text.index("constexpr DenseFigures")
+    start = text.index("// Measured") if "// Measured" in text else text.index("constexpr FormFigures")
     end = text.index("}  // namespace eaudeqn")
     numbers = {key: "{" + ", ".join(f"{value:.5g}" for value in values) + "}" for key, values in figures.items()}
     text = text[:start] + f"""// Measured: {machine()['cpu']}, one thread, the smallest of {rounds} rounds, {datetime.date.today()}.
-constexpr DenseFigures kDenseConvolution{numbers[("convolution", "dense")]};
-constexpr DenseFigures kDenseByteConvolution{numbers[("convolution of bytes", "dense")]};
-constexpr DenseFigures kDenseLayer{numbers[("dense layer", "dense")]};
-constexpr DenseFigures kDenseLayerManySamples{numbers[("dense layer, batch 256", "dense")]};
-constexpr CompactFigures kCompactConvolution{numbers[("convolution", "compact")]};
-constexpr CompactFigures kCompactByteConvolution{numbers[("convolution of bytes", "compact")]};
-constexpr CompactFigures kCompactLayer{numbers[("dense layer", "compact")]};
-constexpr CompactFigures kCompactLayerManySamples{numbers[("dense layer, batch 256", "compact")]};
+constexpr FormFigures kDenseConvolution{numbers[("convolution", "dense")]};
+constexpr FormFigures kDenseByteConvolution{numbers[("convolution of bytes", "dense")]};
+constexpr FormFigures kDenseLayer{numbers[("dense layer", "dense")]};
+constexpr FormFigures kDenseLayerManySamples{numbers[("dense layer, batch 256", "dense")]};
+constexpr FormFigures kCompactConvolution{numbers[("convolution", "compact")]};
+constexpr FormFigures kCompactByteConvolution{numbers[("convolution of bytes", "compact")]};
+constexpr FormFigures kCompactLayer{numbers[("dense layer", "compact")]};
+constexpr FormFigures kCompactLayerManySamples{numbers[("dense layer, batch 256", "compact")]};
 
 """ + text[end:]
     path.write_text(text)

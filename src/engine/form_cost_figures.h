@@ -3,21 +3,18 @@
 
 namespace eaudeqn {
 
-struct DenseFigures {
-  double per_product;
-};
-struct CompactFigures {
+struct FormFigures {
   double per_product, per_row;
 };
 
-// Measured: AMD EPYC, one thread, the smallest of 2 rounds, 2026-11-30.
-constexpr DenseFigures kDenseConvolution{1.8811};
-constexpr DenseFigures kDenseByteConvolution{1.3189};
-constexpr DenseFigures kDenseLayer{2.3573};
-constexpr DenseFigures kDenseLayerManySamples{1.8072};
-constexpr CompactFigures kCompactConvolution{2.3139, 10.17};
-constexpr CompactFigures kCompactByteConvolution{1.7604, 10.622};
-constexpr CompactFigures kCompactLayer{2.8484, 16.925};
-constexpr CompactFigures kCompactLayerManySamples{3.6022, 6.948};
+// Measured: Intel(R) Xeon(R) Processor, family 6 model 207, one thread, the smallest of 2 rounds, 2026-11-30.
+constexpr FormFigures kDenseConvolution{1.498, 0};
+constexpr FormFigures kDenseByteConvolution{1.1285, 9.1487};
+constexpr FormFigures kDenseLayer{2.4777, 0};
+constexpr FormFigures kDenseLayerManySamples{1.4463, 14.111};
+constexpr FormFigures kCompactConvolution{1.8007, 24.078};
+constexpr FormFigures kCompactByteConvolution{1.2255, 14.176};
+constexpr FormFigures kCompactLayer{3.6766, 16.265};
+constexpr FormFigures kCompactLayerManySamples{3.3072, 8.1021};
 
 }  // namespace eaudeqn

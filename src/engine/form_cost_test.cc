@@ -31,14 +31,8 @@ TEST(FormCost, AFullLayerIsDenseAndASparseOneCompact) {
 TEST(FormCost, ALayerOfOneOutputIsCompactEvenIfFull) {
   const LayerSpec value{"dense", 1, 256, 1, 1, false};
   EXPECT_TRUE(compact_is_cheaper(value, {1, false}, value.weights()));
-  EXPECT_EQ(dense_cost(value, {1, false}), dense_cost({"dense", 16, 256, 1, 1, false}, {1, false}));
-}
-
-// Converting bytes costs the compact form more than the dense one.
-TEST(FormCost, LayersOfBytesStayDenseForLonger) {
-  const std::size_t active = kOfBytes.weights() * 75 / 100;
-  EXPECT_TRUE(compact_is_cheaper(kOfBytes, {441, true, false}, active));
-  EXPECT_FALSE(compact_is_cheaper(kOfBytes, {441, true, true}, active));
+  const double sixteen = dense_cost({"dense", 16, 256, 1, 1, false}, {1, false});
+  EXPECT_NEAR(dense_cost(value, {1, false}), sixteen, 0.05 * sixteen) << "but for the beginnings of 15 rows";
 }
 
 TEST(FormCost, ThereIsOneCrossing) {
