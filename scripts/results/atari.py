@@ -43,6 +43,14 @@ def verdict(curve: dict, runs: list[list[float]]) -> str:
     return "**outside the range of the published runs**: " + "; ".join(outside)
 
 
+def beside(curve: dict, dense: list[dict]) -> str:
+    """A sparse run's last whole interval beside the same one of dense DQN."""
+    end, value, _, sparsity = [point for point in curve["points"] if point[0] % INTERVAL == 0][-1]
+    others = [(other["seed"], point[1]) for other in dense for point in other["points"] if point[0] == end]
+    text = f"- {label(curve)}, seed {curve['seed']}: {value:.1f} in the {INTERVAL:,} steps before {end:,}, with {100 * sparsity:.0f} % zeros"
+    return text + "".join(f"; dqn, seed {seed}: {other:.1f}" for seed, other in others) + "."
+
+
 def draw(task: str, curves: list[dict], runs: list[list[float]]) -> str:
     figure, (returns, sparsity) = pictures.panels(1, 2, width=4.4, height=3.2)
     last = max(curve["points"][-1][0] for curve in curves)
@@ -81,7 +89,9 @@ def main() -> None:
         f"{statistics.fmean(run[i] for run in runs):.1f} ({min(run[i] for run in runs):.1f} to {max(run[i] for run in runs):.1f})"
         for i in range(columns)
     )
-    dense = "\n".join(f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in curves if label(curve) == "dqn")
+    dense = [curve for curve in curves if label(curve) == "dqn"]
+    lines = [f"- dqn, seed {curve['seed']}: {verdict(curve, runs)}." for curve in dense]
+    lines += [beside(curve, dense) for curve in curves if label(curve) != "dqn"]
     task = task_of(arguments.environment)
     common.write_page(
         f"{task}_curves.md",
@@ -105,7 +115,7 @@ with `--set KEY=VALUE` where the row has one; page by `scripts/results/atari.py 
 {chr(10).join(row(curve, columns) for curve in curves)}
 | dense DQN, published | 5 runs | | {ranges} | 0 | | | | |
 
-{dense}
+{chr(10).join(lines)}
 
 {draw(task, curves, runs)}
 """,
