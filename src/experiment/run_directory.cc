@@ -113,18 +113,15 @@ std::string config_difference(const Config& ours, Config theirs) {
   return "";
 }
 
-std::string config_difference(const Config& config, const Path& run_directory) {
-  const Path file = run_directory / "config.toml";
-  if (!std::filesystem::exists(file)) return "";
-  return config_difference(config, load_config(file));
+std::string dataset_difference(const Config& ours, const Config& theirs) {
+  if (ours.dataset.path == theirs.dataset.path) return "";
+  return fmt::format("dataset.path = \"{}\" here, \"{}\" there", ours.dataset.path, theirs.dataset.path);
 }
 
-std::string dataset_difference(const Config& config, const Path& run_directory) {
+std::optional<Config> config_of_run(const Path& run_directory) {
   const Path file = run_directory / "config.toml";
-  if (!std::filesystem::exists(file)) return "";
-  const std::string held = load_config(file).dataset.path;
-  if (held == config.dataset.path) return "";
-  return fmt::format("dataset.path = \"{}\" here, \"{}\" there", config.dataset.path, held);
+  if (!std::filesystem::exists(file)) return std::nullopt;
+  return load_config(file);
 }
 
 const char* phase_name(RunPhase phase) {
@@ -159,8 +156,10 @@ std::string last_error(const Path& run_directory) {
 RunStatus read_status(const Config& config, const Path& run_directory) {
   RunStatus status;
   try {
-    status.error = config_difference(config, run_directory);
-    if (status.error.empty()) status.error = dataset_difference(config, run_directory);
+    if (const std::optional<Config> held = config_of_run(run_directory)) {
+      status.error = config_difference(config, *held);
+      if (status.error.empty()) status.error = dataset_difference(config, *held);
+    }
     if (!status.error.empty()) status.phase = RunPhase::foreign;
   } catch (const Error& error) {
     status.error = error.what();

@@ -16,13 +16,11 @@ namespace eaudeqn {
 // a dataset lies is none: checkpoints know what it holds.
 std::string config_difference(const Config& ours, Config theirs);
 
-// The same of `config` and the run's config.toml; empty too if there is none. Throws Error for a config.toml that
-// cannot be read or parsed.
-std::string config_difference(const Config& config, const std::filesystem::path& run_directory);
+// How the datasets' places differ: "dataset.path = "b" here, "a" there"; empty if they do not.
+std::string dataset_difference(const Config& ours, const Config& theirs);
 
-// How the dataset that `config` names differs from the one in the run's config.toml: "dataset.path = "b" here, "a"
-// there"; empty if it does not, or there is no config.toml. Throws as above.
-std::string dataset_difference(const Config& config, const std::filesystem::path& run_directory);
+// The run's config.toml; nothing if there is none. Throws Error for one that cannot be read or parsed.
+std::optional<Config> config_of_run(const std::filesystem::path& run_directory);
 
 // What tables and progress lines call "return" is the mean of this many training episodes.
 inline constexpr std::size_t kRecentEpisodes = 20;

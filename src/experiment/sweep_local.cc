@@ -16,6 +16,7 @@
 #include <csignal>
 #include <cstring>
 #include <ctime>
+#include <optional>
 #include <system_error>
 #include <tuple>
 #include <vector>
@@ -278,9 +279,11 @@ void follow_dataset(const Config& config, const Path& run, const std::string& di
 void prepare_sweep(const Sweep& sweep, const Path& directory) {
   for (const SweepRun& run : sweep.runs) {
     const Path place = directory / run.name;
-    const std::string difference = config_difference(run.config, place);
+    const std::optional<Config> held = config_of_run(place);
+    if (!held) continue;
+    const std::string difference = config_difference(run.config, *held);
     if (!difference.empty()) refuse_foreign(place, difference);
-    const std::string moved = dataset_difference(run.config, place);
+    const std::string moved = dataset_difference(run.config, *held);
     if (!moved.empty()) follow_dataset(run.config, place, moved);
   }
   make_output_directory(directory);

@@ -1,26 +1,17 @@
 // See panels.h. Tiles: as many accumulators as the register file holds, less a few for what they meet.
 #include "engine/kernels/panels.h"
 
-#include "engine/tensor_layout.h"
-
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/panels.cc"
 #include <hwy/foreach_target.h>  // IWYU pragma: keep
 #include <hwy/highway.h>
 
+#include "engine/kernels/pixel_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eaudeqn::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<float, kLanes>;
-using Vector = hn::Vec<Tag>;
-using Distance = std::ptrdiff_t;
-
-constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
 constexpr bool kManyRegisters = HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON;
 // Blocks that a tile meets, and its units: 24 accumulators of 32 registers, 12 of 16, where two blocks would leave no
 // registers for their pixels. Eight outputs, not twelve, divide a panel.
@@ -31,26 +22,6 @@ constexpr std::size_t kTileInputs = HWY_MAX((kManyRegisters ? 24 : 12) / (kTileB
 template <std::size_t kBlocks>
 using Pixel = Vector[kBlocks][kVectors];
 
-template <std::size_t kBlocks>
-HWY_INLINE void load_pixel(const float* HWY_RESTRICT at, Distance pitch, Pixel<kBlocks>& pixel) {
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      pixel[b][v] = hn::Load(Tag(), at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
-    }
-  }
-}
-template <std::size_t kBlocks>
-HWY_INLINE void store_pixel(const Pixel<kBlocks>& pixel, Distance pitch, float* HWY_RESTRICT at) {
-  EAUDEQN_UNROLL
-  for (std::size_t b = 0; b < kBlocks; ++b) {
-    EAUDEQN_UNROLL
-    for (std::size_t v = 0; v < kVectors; ++v) {
-      hn::Store(pixel[b][v], Tag(), at + static_cast<Distance>(b) * pitch + v * kVectorWidth);
-    }
-  }
-}
 // sums[u] += weights[u * step] x pixel.
 template <std::size_t kUnits, std::size_t kBlocks>
 HWY_INLINE void multiply_add(const float* HWY_RESTRICT weights, std::size_t step, const Pixel<kBlocks>& pixel,
@@ -89,7 +60,7 @@ HWY_INLINE void forward_tile(const Forward& f, std::size_t output, std::size_t b
   EAUDEQN_UNROLL
   for (std::size_t o = 0; o < kOutputs; ++o) {
     if (begin > 0) {
-      load_pixel<kBlocks>(target + o * kLanes, f.outputs.block_pitch, sums[o]);
+      load_pixels<kBlocks>(target + o * kLanes, f.outputs.block_pitch, sums[o]);
       continue;
     }
     EAUDEQN_UNROLL
@@ -100,7 +71,7 @@ HWY_INLINE void forward_tile(const Forward& f, std::size_t output, std::size_t b
   }
   for (std::size_t i = begin; i < end; ++i) {
     Pixel<kBlocks> pixel;
-    load_pixel<kBlocks>(input + f.offsets[i] * Distance{kLanes}, f.inputs.block_pitch, pixel);
+    load_pixels<kBlocks>(input + f.offsets[i] * Distance{kLanes}, f.inputs.block_pitch, pixel);
     multiply_add<kOutputs, kBlocks>(weights + i * kPanelOutputs, 1, pixel, sums);
   }
   const bool relu = f.relu && end == f.weights.inputs;
@@ -111,7 +82,7 @@ HWY_INLINE void forward_tile(const Forward& f, std::size_t output, std::size_t b
       EAUDEQN_UNROLL
       for (std::size_t v = 0; v < kVectors; ++v) sums[o][b][v] = hn::Max(hn::Zero(d), sums[o][b][v]);  // keeps NaN
     }
-    store_pixel<kBlocks>(sums[o], f.outputs.block_pitch, target + o * kLanes);
+    store_pixels<kBlocks>(sums[o], target + o * kLanes, f.outputs.block_pitch);
   }
 }
 
@@ -166,7 +137,7 @@ HWY_INLINE void input_tile(const PanelWeights& weights, const ColumnGradients& g
   EAUDEQN_UNROLL
   for (std::size_t i = 0; i < kInputs; ++i) {
     if (first > 0 || g.accumulate) {
-      load_pixel<kBlocks>(target + g.gradient_offsets[input + i] * Distance{kLanes}, target_pitch, sums[i]);
+      load_pixels<kBlocks>(target + g.gradient_offsets[input + i] * Distance{kLanes}, target_pitch, sums[i]);
       continue;
     }
     EAUDEQN_UNROLL
@@ -182,7 +153,7 @@ HWY_INLINE void input_tile(const PanelWeights& weights, const ColumnGradients& g
     const std::size_t outputs = HWY_MIN(kPanelOutputs, weights.outputs - panel * kPanelOutputs);
     for (std::size_t o = 0; o < outputs; ++o) {
       Pixel<kBlocks> pixel;
-      load_pixel<kBlocks>(from + (panel * kPanelOutputs + o) * kLanes, g.output_gradients.block_pitch, pixel);
+      load_pixels<kBlocks>(from + (panel * kPanelOutputs + o) * kLanes, g.output_gradients.block_pitch, pixel);
       multiply_add<kInputs, kBlocks>(panel_weights + o, kPanelOutputs, pixel, sums);
     }
   }
@@ -191,7 +162,7 @@ HWY_INLINE void input_tile(const PanelWeights& weights, const ColumnGradients& g
   for (std::size_t i = 0; i < kInputs; ++i) {
     if (relu) {
       Pixel<kBlocks> source;
-      load_pixel<kBlocks>(
+      load_pixels<kBlocks>(
           g.inputs.data + static_cast<Distance>(block) * g.inputs.block_pitch + g.offsets[input + i] * Distance{kLanes},
           g.inputs.block_pitch, source);
       EAUDEQN_UNROLL
@@ -202,7 +173,7 @@ HWY_INLINE void input_tile(const PanelWeights& weights, const ColumnGradients& g
         }
       }
     }
-    store_pixel<kBlocks>(sums[i], target_pitch, target + g.gradient_offsets[input + i] * Distance{kLanes});
+    store_pixels<kBlocks>(sums[i], target + g.gradient_offsets[input + i] * Distance{kLanes}, target_pitch);
   }
 }
 

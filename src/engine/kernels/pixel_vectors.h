@@ -1,5 +1,6 @@
-// A pixel of rows.h as vectors, and how kernels of dense layers load one of several blocks of the batch. For kernel
-// files alone: included inside each of Highway's per-target passes, after <hwy/highway.h>, hence the guard of its own.
+// A pixel of rows.h as vectors, and how kernels of dense layers load and store one of several blocks of the batch. For
+// kernel files alone: included inside each of Highway's per-target passes, after <hwy/highway.h>, hence the guard of
+// its own.
 #if defined(EAUDEQN_PIXEL_VECTORS_TARGET) == defined(HWY_TARGET_TOGGLE)
 #ifdef EAUDEQN_PIXEL_VECTORS_TARGET
 #undef EAUDEQN_PIXEL_VECTORS_TARGET

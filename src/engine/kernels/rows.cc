@@ -3,7 +3,6 @@
 #include "engine/kernels/rows.h"
 
 #include "engine/kernels/byte_input.h"
-#include "engine/tensor_layout.h"
 
 #undef HWY_TARGET_INCLUDE
 #define HWY_TARGET_INCLUDE "engine/kernels/rows.cc"
@@ -11,19 +10,12 @@
 #include <hwy/highway.h>
 
 #include "engine/kernels/input_vectors.h"
+#include "engine/kernels/pixel_vectors.h"
 #include "engine/kernels/simd.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace eaudeqn::HWY_NAMESPACE {
 
-namespace hn = hwy::HWY_NAMESPACE;
-
-using Tag = hn::CappedTag<float, kLanes>;
-using Vector = hn::Vec<Tag>;
-using Distance = std::ptrdiff_t;
-
-constexpr std::size_t kVectorWidth = hn::MaxLanes(Tag());
-constexpr std::size_t kVectors = kLanes / kVectorWidth;  // of one pixel
 // 16 registers (AVX2, SSE): 12 accumulators leave room for a broadcast and inputs. 32 registers: 24.
 constexpr std::size_t kAccumulators = (HWY_TARGET <= HWY_AVX3 || HWY_TARGET == HWY_NEON) ? 24 : 12;
 // Pixels of a sparse tile; 12 cover a row of 11 (the nature network), more would only be more code.
