@@ -8,8 +8,6 @@
 #include "commands.h"
 #include "deploy/policy_network.h"
 #include "eaudeqn/error.h"
-#include "environments/environment.h"
-#include "experiment/evaluation.h"
 #include "experiment/progress.h"
 #include "experiment/record.h"
 #include "experiment/signals.h"
@@ -31,9 +29,7 @@ std::optional<Network> network_of(const Arguments& arguments) {
   if (environment != arguments.request.environment) {
     throw Error::usage(fmt::format("{} plays {}, not {}", file.string(), environment, arguments.request.environment));
   }
-  Network network = make_network(policy, file.string());
-  require_fit(network, make_environment(environment, 0)->spec(), file.string());
-  return network;
+  return make_network(policy, file.string());
 }
 
 int run_record(Arguments arguments) {
@@ -41,6 +37,7 @@ int run_record(Arguments arguments) {
   std::optional<Network> network = network_of(arguments);
   RecordRequest& request = arguments.request;
   request.output = arguments.output;
+  if (network) request.policy = policy_file(arguments.policy).string();
   ProgressLine progress;
   RateMeter rate;
   const auto report = [&](const RecordProgress& state) {

@@ -10,7 +10,6 @@
 #include "eaudeqn/config.h"
 #include "eaudeqn/error.h"
 #include "eaudeqn/train.h"
-#include "environments/environment.h"
 #include "experiment/evaluation.h"
 #include "experiment/progress.h"
 #include "experiment/signals.h"
@@ -37,7 +36,7 @@ int run_evaluate(const Arguments& arguments) {
   const Config config = parse_config(metadata(policy, "config", file), file.string() + " (config)");
   EvaluationRequest request;
   request.environment = metadata(policy, "environment", file);
-  require_fit(network, make_environment(request.environment, 0)->spec(), file.string());
+  request.policy = file.string();
   request.horizon = config.training.horizon;
   // One episode is film enough unless more are asked for.
   const std::int64_t usual_episodes = arguments.video.empty() ? config.evaluation.episodes : 1;

@@ -100,6 +100,7 @@ EvaluationResult evaluate(const Network& network, const EvaluationRequest& reque
   RandomStream exploration(request.seed, "evaluation exploration");
   const auto environment = make_environment(request.environment, seeds.next_u32() >> 1, request.horizon);
   const EnvironmentSpec& spec = environment->spec();
+  require_fit(network, spec, request.policy);
   FrameStack stack(spec.stack, spec.frame_bytes());
   Player player(network, spec);
   EvaluationResult result;

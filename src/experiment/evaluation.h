@@ -14,6 +14,7 @@ namespace eaudeqn {
 
 struct EvaluationRequest {
   std::string environment;
+  std::string policy;          // what messages about the network begin with: its file
   std::int64_t horizon = 0;    // 0: the task's own
   std::int64_t episodes = 10;  // whole episodes; used when steps is 0
   std::int64_t steps = 0;  // or: as many steps, the last episode unfinished and not counted (unless it is the only one)
@@ -46,8 +47,8 @@ struct EvaluationResult {
 // outputs are not one for each action (twice the dimensions where actions are vectors).
 void require_fit(const Network& network, const EnvironmentSpec& environment, const std::string& origin);
 
-// A function of network and request alone. `stop` is asked every step; `progress` (may be empty) is told after each
-// step, `watch` (may be empty) before each and at an episode's end.
+// A function of network and request alone. Throws as above. `stop` is asked every step; `progress` (may be empty) is
+// told after each step, `watch` (may be empty) before each and at an episode's end.
 EvaluationResult evaluate(const Network& network, const EvaluationRequest& request, const std::function<bool()>& stop,
                           const std::function<void(const EvaluationResult&)>& progress = {},
                           const std::function<void(const EvaluationView&)>& watch = {});

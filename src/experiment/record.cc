@@ -13,6 +13,7 @@
 #include "core/random.h"
 #include "eaudeqn/error.h"
 #include "environments/environment.h"
+#include "experiment/evaluation.h"
 #include "experiment/run_directory.h"
 #include "experiment/run_state.h"
 #include "replay/dataset_writer.h"
@@ -47,6 +48,7 @@ RecordProgress record_dataset(const Network* network, const RecordRequest& reque
   RandomStream exploration(request.seed, "record exploration");
   const auto environment = make_environment(request.environment, seeds.next_u32() >> 1, request.horizon);
   const EnvironmentSpec& spec = environment->spec();
+  if (network != nullptr) require_fit(*network, spec, request.policy);
   DatasetWriter writer(writer_spec(request.output, spec, request.steps));
   FrameStack stack(spec.stack, spec.frame_bytes());
   std::optional<GreedyActor> actor;

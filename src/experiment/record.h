@@ -12,6 +12,7 @@ namespace eaudeqn {
 
 struct RecordRequest {
   std::string environment;
+  std::string policy;        // what messages about the network begin with: its file
   std::int64_t horizon = 0;  // 0: the task's own
   std::uint64_t steps = 0;   // entries of the dataset; on Atari each episode's first three are zeros
   double epsilon = 0.01;     // share of random actions
